@@ -1,0 +1,1 @@
+"""Headgate: the download edge and upgrade orchestrator for NB-IoT fleets."""

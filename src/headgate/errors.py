@@ -1,0 +1,59 @@
+"""One tree of exceptions. A message says what was wanted, what came, and what to do.
+
+Ground floor: imports nothing of ours and may be imported by every room.
+"""
+
+from __future__ import annotations
+
+
+class HeadgateError(Exception):
+    """Anything that Headgate raises on purpose."""
+
+
+class MessageFormatError(HeadgateError, ValueError):
+    """A datagram is not a CoAP message (RFC 7252 section 3).
+
+    Keeps what could be read before the fault, so that the caller can reply: `type`, `message_id`
+    and `token` are None where the datagram did not get that far.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        type: int | None = None,
+        message_id: int | None = None,
+        token: bytes | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.type = type
+        self.message_id = message_id
+        self.token = token
+
+
+class BlockError(HeadgateError, ValueError):
+    """A Block option or a block's place in a body is not possible (RFC 7959 section 2.2)."""
+
+
+class PathError(HeadgateError, ValueError):
+    """A package path cannot be asked for over CoAP (RFC 7252 section 5.10.1)."""
+
+
+class PathTakenError(HeadgateError):
+    """The path serves another package; withdraw it or ask for a replacement."""
+
+
+class PackageError(HeadgateError):
+    """A package cannot be read or kept."""
+
+
+class PackageTooLargeError(PackageError):
+    """A package has more bytes than 2**20 blocks of the smallest size offered (RFC 7959 section 2.2)."""
+
+
+class GrantLimitError(HeadgateError):
+    """All ledger records are in use; withdraw grants or raise the limit."""
+
+
+class AddressError(HeadgateError, OSError):
+    """The UDP address cannot be used: taken, not ours, or not permitted."""
