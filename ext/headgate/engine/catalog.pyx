@@ -188,20 +188,23 @@ cdef class Catalog:
     def publish(self, bytes path, Package package not None, *, bint replace=False):
         """Serve `package` under `path` (joined by '/', no leading one) to everyone.
 
-        Raises PathError for a path nobody could ask, PathTakenError when it serves another package
-        and `replace` is not set.
+        Publishing again what is published changes nothing. Raises PathError for a path nobody could
+        ask, PathTakenError when it serves something else and `replace` is not set.
         """
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        if entry != NULL and entry.record == NULL and same_package(entry, package):
+            return
         self.insert(path, package, -1, replace)
 
     def grant(self, bytes path, Package package not None):
         """Serve `package` under `path` and count it in a ledger record, whose index is returned.
 
-        Granting again what is granted returns the record it has. Raises GrantLimitError when the
+        Granting the same bytes again returns the record they have. Raises GrantLimitError when the
         ledger is full, and what `publish` raises.
         """
         cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
         cdef uint32_t index
-        if entry != NULL and entry.record != NULL and entry.package == <PyObject*>package:
+        if entry != NULL and entry.record != NULL and same_package(entry, package):
             return entry.record_index
         self.reclaim()
         index = self.ledger.allocate()
@@ -368,6 +371,12 @@ cdef class Catalog:
     cdef void give_reader(self, Reader* reader) noexcept:
         store_release(&reader.epoch, 0)
         reader.taken = False
+
+
+cdef bint same_package(const Entry* entry, Package package):
+    cdef Package served = <Package>entry.package
+    return served.sha256 == package.sha256 and served.etag == package.etag and (
+        served.body.content_format == package.body.content_format)
 
 
 cdef void entry_free(Entry* entry) noexcept:

@@ -4,6 +4,7 @@ import os
 
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from headgate.engine.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release
@@ -18,7 +19,7 @@ from headgate.transport.ring cimport (
 )
 from headgate.transport.socket cimport (
     EAGAIN, EBADF, EINTR, ENOTSOCK, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, MSG_WAITFORONE, POLLOUT, SHUT_RD,
-    msghdr, packet_info_turn, poll, pollfd, recvmmsg, sendmmsg, shutdown,
+    msghdr, packet_info_turn, poll, pollfd, recvmmsg, sendmmsg, sendmsg, shutdown,
 )
 from headgate.wire.checks cimport ensure
 
@@ -29,6 +30,7 @@ cdef extern from "unistd.h" nogil:
 
 cdef enum:
     WRITABLE_POLL_MS = 100            # how often a thread with a full socket looks whether to stop
+    STOP_DRAINS = 64                  # drains that a stopped thread may spend on what is queued
 
 
 cdef inline void count(uint64_t* counter, uint64_t more) noexcept nogil:
@@ -300,10 +302,13 @@ cdef class Listener:
         For a thread of its own and a blocking socket. Raises OSError when the socket becomes unusable.
         """
         cdef DrainResult result
+        cdef int rounds
         with nogil:
             result = listener_run(self.state, self.policy)
-            while result != DRAIN_FAILED and listener_flush(self.state):
-                # The queue is finite once the socket is shut down for reading.
+            # What was queued when `stop` was called, within a bound: more may keep arriving.
+            for rounds in range(STOP_DRAINS):
+                if result == DRAIN_FAILED or not listener_flush(self.state):
+                    break
                 result = listener_drain(self.state, self.policy, DRAIN_BATCHES, MSG_DONTWAIT)
                 if result == DRAIN_IDLE:
                     break
@@ -326,6 +331,26 @@ cdef class Listener:
             count(&self.state.counts.send_failed, given_up)
             catalog_leave(self.state.reader)
         return given_up
+
+    def send(self, bytes address not None, bytes control not None, bytes datagram not None):
+        """Send one datagram to a raw sockaddr, with packet information as `take` brought it (or none).
+
+        Raises BlockingIOError when the socket is full, OSError when the kernel refuses.
+        """
+        cdef iovec part
+        cdef msghdr message
+        part.iov_base = <char*>datagram
+        part.iov_len = len(datagram)
+        memset(&message, 0, sizeof(message))
+        message.msg_name = <char*>address
+        message.msg_namelen = <uint32_t>len(address)
+        message.msg_iov = &part
+        message.msg_iovlen = 1
+        if control:
+            message.msg_control = <char*>control
+            message.msg_controllen = len(control)
+        if sendmsg(self.state.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
+            raise OSError(errno, os.strerror(errno))
 
     @property
     def handed(self):

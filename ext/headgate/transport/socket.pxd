@@ -79,6 +79,7 @@ cdef extern from *:
     int EAGAIN, EBADF, EINTR, ENOTSOCK
     int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout) noexcept nogil
     int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags) noexcept nogil
+    ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept nogil
     int shutdown(int fd, int how) noexcept nogil
     int poll(pollfd* fds, unsigned long count, int timeout_ms) noexcept nogil
     int packet_info_turn(msghdr* source, uint8_t* out) noexcept nogil
