@@ -260,26 +260,22 @@ class Edge:
     def stats(self) -> Stats:
         """Counters since the start, readable after the end too."""
         endpoint = self._started()
-        outcomes = dict.fromkeys(OUTCOMES, 0)
-        other: dict[str, int] = {}
-        for counts in endpoint.counts():
-            for name, number in counts.pop("outcomes").items():
-                outcomes[name] += number
-            for name, number in counts.items():
-                other[name] = other.get(name, 0) + number
+        outcomes = endpoint.outcomes()
+        counts = endpoint.counts()
         return Stats(
             received=sum(outcomes.values()),
             blocks=outcomes["2.05"],
-            payload_bytes=other["payload bytes"],
+            payload_bytes=counts["payload bytes"],
+            last_blocks=counts["last blocks"],
             answered={name: outcomes[name] for name in REPLIES},
             dropped={name: outcomes[name] for name in SILENCES},
             handed_over=outcomes["handed over"],
-            ring_full=other["ring full"],
-            batches=other["batches"],
-            sent=other["sent"],
-            send_failed=other["send failed"],
-            send_blocked=other["send blocked"],
-            receive_errors=other["receive errors"],
+            ring_full=counts["ring full"],
+            batches=counts["batches"],
+            sent=counts["sent"],
+            send_failed=counts["send failed"],
+            send_blocked=counts["send blocked"],
+            receive_errors=counts["receive errors"],
             receive_buffer_bytes=endpoint.receive_buffer_bytes,
             packages=len(self._discovery),
             grants=len(self._grants),

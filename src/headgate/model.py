@@ -41,6 +41,8 @@ class Stats:
     """2.05 answers."""
     payload_bytes: int
     """Their payload."""
+    last_blocks: int
+    """2.05 answers that ended their body: downloads served to the end, whoever asked."""
     answered: dict[str, int]
     """Replies by code, "2.05" to "5.05", and Resets by cause."""
     dropped: dict[str, int]

@@ -46,6 +46,7 @@ cdef struct Reply:
     uint32_t head_length
     uint32_t payload_length
     const uint8_t* payload            # view into a package, or a constant; valid until catalog_leave
+    bint last                         # of a 2.05: whether the block ends the body
     Mark mark                         # what the block meant for its grant
     uint32_t record_index             # of the grant, when mark is set
 

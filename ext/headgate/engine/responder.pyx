@@ -168,6 +168,7 @@ cdef Outcome reply_block(
     reply.head_length = at
     reply.payload = body.data + part.offset
     reply.payload_length = part.length
+    reply.last = not block.more
     if entry.record != NULL:
         reply.mark = record_count(entry.record, part.offset, part.length, body.length, now_ns)
         reply.record_index = entry.record_index

@@ -34,6 +34,7 @@ cdef struct ListenerCounts:
     uint64_t send_blocked             # times the socket was full
     uint64_t receive_errors           # errors reported by receiving, such as a peer's ICMP
     uint64_t payload_bytes            # of 2.05 answers
+    uint64_t last_blocks              # 2.05 answers that ended their body: downloads served to the end
 
 cdef struct ListenerState:
     int fd                            # not owned

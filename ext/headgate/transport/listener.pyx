@@ -124,6 +124,8 @@ cdef inline bint datagram_answer(
         return False
     if outcome == ANSWERED_CONTENT:
         count(&listener.counts.payload_bytes, reply.payload_length)
+        if reply.last:
+            count(&listener.counts.last_blocks, 1)
         if reply.mark != MARK_NONE:
             if reply.mark & MARK_STARTED:
                 hand_over(listener, RING_STARTED, reply.record_index, NULL, 0, NULL, NULL, 0)
@@ -387,17 +389,21 @@ cdef class Listener:
         store_release(&self.state.woken, 1)
         return taken
 
-    def counts(self):
-        """Counters since the start: by outcome, and by what happened to batches and replies."""
-        cdef ListenerCounts* counts = &self.state.counts
+    def outcomes(self):
+        """Datagrams received since the start, by what became of each: the names of `responder.OUTCOMES`."""
         cdef int i
+        return {OUTCOMES[i]: load_relaxed(&self.state.counts.outcomes[i]) for i in range(<int>OUTCOME_COUNT)}
+
+    def counts(self):
+        """Counters since the start of batches, replies and the handover ring."""
+        cdef ListenerCounts* counts = &self.state.counts
         return {
-            "outcomes": {OUTCOMES[i]: load_relaxed(&counts.outcomes[i]) for i in range(<int>OUTCOME_COUNT)},
             "batches": load_relaxed(&counts.batches),
             "sent": load_relaxed(&counts.sent),
             "send failed": load_relaxed(&counts.send_failed),
             "send blocked": load_relaxed(&counts.send_blocked),
             "receive errors": load_relaxed(&counts.receive_errors),
+            "last blocks": load_relaxed(&counts.last_blocks),
             "payload bytes": load_relaxed(&counts.payload_bytes),
             "ring full": load_relaxed(&self.state.ring.full),
         }

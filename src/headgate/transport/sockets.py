@@ -52,7 +52,7 @@ def _resolve(host: str | None, port: int) -> tuple[socket.AddressFamily, tuple[s
     except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise AddressError(f"cannot listen on {host} port {port}: {error}") from error
     family, _, _, _, address = found[0]
-    return family, address
+    return family, tuple(part for part in address if isinstance(part, str | int))
 
 
 def _ipv6_is_there() -> bool:

@@ -10,7 +10,8 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 
 from headgate.engine.responder import Responder
 from headgate.transport.listener import Listener
@@ -111,10 +112,13 @@ class UdpEndpoint:
         """
         self._listeners[0].send(address, control, datagram)
 
-    def counts(self) -> Iterator[dict[str, int | dict[str, int]]]:
-        """The counters of each listener."""
-        for listener in self._listeners:
-            yield listener.counts()
+    def outcomes(self) -> Counter[str]:
+        """Datagrams received by what became of each, over all listeners; names of `responder.OUTCOMES`."""
+        return sum((Counter(listener.outcomes()) for listener in self._listeners), Counter())
+
+    def counts(self) -> Counter[str]:
+        """The counters of `Listener.counts`, over all listeners."""
+        return sum((Counter(listener.counts()) for listener in self._listeners), Counter())
 
     # -- on the loop --
 
