@@ -51,7 +51,7 @@ cdef uint16_t check_code_update(uint16_t check_code, const uint8_t* data, size_t
 
 # -- Python face --
 
-def check_code(const uint8_t[::1] data not None, unsigned int start=0):
+def check_code(const uint8_t[::1] data not None, long long start=0):
     """The PCP check code of `data`, 0..FFFF, continuing from `start` (0 for a new one).
 
     >>> f"{check_code(b'123456789'):04X}", check_code(b"")
@@ -59,8 +59,8 @@ def check_code(const uint8_t[::1] data not None, unsigned int start=0):
     """
     cdef size_t length = <size_t>data.shape[0]
     cdef uint16_t code = <uint16_t>start
-    if start > 0xFFFF:
-        raise ValueError(f"a check code has 16 bits, not {start:#x}")
+    if not 0 <= start <= 0xFFFF:
+        raise ValueError(f"a check code has 16 bits, not {start}")
     if length == 0:
         return code
     with nogil:
