@@ -108,9 +108,7 @@ def parse(datagram: bytes) -> Message:
         options, payload = cut_options(rest)
     except FormatError as error:
         raise RefusedError(str(error), type=type, message_id=message_id, token=token) from None
-    return Message(
-        type=type, code=code, message_id=message_id, token=token, options=options, payload=payload
-    )
+    return Message(type=type, code=code, message_id=message_id, token=token, options=options, payload=payload)
 
 
 def cut(data: bytes, length: int) -> tuple[bytes, bytes]:
@@ -121,7 +119,7 @@ def cut(data: bytes, length: int) -> tuple[bytes, bytes]:
 
 
 def cut_extended(nibble: int, data: bytes) -> tuple[int, bytes]:
-    """The number that a nibble and its extension bytes stand for (RFC 7252 section 3.1, RFC 8974 section 2.1)."""
+    """The number of a nibble and its extension bytes: RFC 7252 section 3.1, RFC 8974 section 2.1."""
     if nibble <= 12:
         return nibble, data
     if nibble == 13:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reference import block as reference
-from vectors import load
 
 from headgate.errors import BlockError
 from headgate.wire.block import Block
+from reference import block as reference
+from vectors import load
 
 PUBLISHED = load("block.json")
 NUM_MAX = 2**20 - 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reference import block as reference_block
-from reference import coap as reference
-from vectors import load
 
 from headgate.errors import HeadgateError, MessageFormatError
 from headgate.wire.coap import Message, _py_message_view, _py_option_uint_write
+from reference import block as reference_block
+from reference import coap as reference
+from vectors import load
 
 PUBLISHED = load("coap.json")
 TYPES = {"CON": 0, "NON": 1, "ACK": 2, "RST": 3}
@@ -23,9 +23,7 @@ EXTENDED = [0, 1, 12, 13, 14, 268, 269, 270]  # around each end of the nibble's 
 
 def request(*, type=CON, code=GET, message_id=0x7D34, token=b"", options=(), payload=b""):
     """A GET, changed where asked."""
-    return Message(
-        type=type, code=code, message_id=message_id, token=token, options=options, payload=payload
-    )
+    return Message(type=type, code=code, message_id=message_id, token=token, options=options, payload=payload)
 
 
 def refusal(data: bytes) -> MessageFormatError:
@@ -156,7 +154,7 @@ def test_unassigned_codes_are_messages(code):
 
 @pytest.mark.parametrize("type", [CON, NON, ACK, RST])
 def test_empty_message_is_a_header(type):
-    """Section 4.1: code 0.00, no token, no options, no payload. (A NON one is dropped later: table 1.)"""
+    """Section 4.1: code 0.00, no token, no options, no payload. Dropping a NON one is done elsewhere."""
     message = Message(type=type, code=0, message_id=0xFFFF)
     assert message.encode() == bytes([0x40 | type << 4, 0, 0xFF, 0xFF])
     assert Message.parse(message.encode()) == message
@@ -368,7 +366,15 @@ def test_option_value_may_be_any_buffer():
 
 @pytest.mark.parametrize(
     ("number", "value"),
-    [(17, "002A"), (17, "0000"), (7, "0050"), (23, "000005"), (27, "00000D"), (28, "00000514"), (6, "000001")],
+    [
+        (17, "002A"),
+        (17, "0000"),
+        (7, "0050"),
+        (23, "000005"),
+        (27, "00000D"),
+        (28, "00000514"),
+        (6, "000001"),
+    ],
 )
 def test_leading_zeros_in_a_uint_option_are_tolerated(number, value):
     """Section 3.2: a recipient MUST be prepared for them. The bytes are kept as they came."""
@@ -431,12 +437,9 @@ def test_option_that_may_stand_once_counts_as_unknown_when_repeated(number, row)
 
 
 def test_options_we_cannot_process_are_named():
-    """OSCORE, Q-Block1 and Q-Block2 are critical and not ours; proxies and ports are known, if only to refuse."""
-    assert [number for number in range(1, 66, 2) if critical_of((number, b"\0")) == number] == [
-        # fmt: off
-        5, 9, 13, 19, 21, 25, 29, 31, 33, 37, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63, 65,
-        # fmt: on
-    ]
+    """OSCORE, Q-Block1 and Q-Block2 are critical and not ours; a proxy option is known, if only to refuse."""
+    processed = {number for number in range(1, 66, 2) if critical_of((number, b"\0")) == 0}
+    assert processed == {1, 3, 7, 11, 15, 17, 23, 27, 35, 39}  # 5 too, but without a value
 
 
 @pytest.mark.parametrize("number", [0, 2, 10, 18, 30, 62, 64, 66, 2048, 65534])
@@ -447,7 +450,7 @@ def test_unknown_elective_option_is_ignored(number):
 
 @pytest.mark.parametrize("number", [13, 63, 65, 67, 75, 87, 257, 2049, 65535])
 def test_unknown_critical_option_is_named(number):
-    """Section 5.4.1: odd ones may not. 67, 75 and 87 are 64 above known ones: no bit is mistaken for another."""
+    """Section 5.4.1: odd ones may not. 67, 75 and 87 are 64 above known ones: no bit is taken for another."""
     assert critical_of((number, b"x")) == number
 
 
@@ -504,7 +507,9 @@ def test_fields_out_of_range_are_refused(fields):
         request(**fields)
 
 
-@pytest.mark.parametrize("fields", [{"token": "text"}, {"token": None}, {"payload": "text"}, {"payload": None}])
+@pytest.mark.parametrize(
+    "fields", [{"token": "text"}, {"token": None}, {"payload": "text"}, {"payload": None}]
+)
 def test_token_and_payload_are_bytes(fields):
     """Text must be encoded by who knows how."""
     with pytest.raises(TypeError):
@@ -540,10 +545,15 @@ def test_parsed_message_owns_its_bytes():
 # -- Against the reference --
 
 LENGTHS = sorted(
-    {*EXTENDED, *(n + d for row in reference.OPTIONS.values() for n in (row.shortest, row.longest) for d in (0, 1))}
+    {
+        *EXTENDED,
+        *(n + d for row in reference.OPTIONS.values() for n in (row.shortest, row.longest) for d in (0, 1)),
+    }
 )
 numbers = st.sampled_from([*reference.OPTIONS]) | st.integers(0, 70) | st.integers(0, 65535)
-values = st.binary(max_size=9) | st.sampled_from(LENGTHS).map(lambda length: bytes(i & 0xFF for i in range(length)))
+values = st.binary(max_size=9) | st.sampled_from(LENGTHS).map(
+    lambda length: bytes(i & 0xFF for i in range(length))
+)
 options = st.lists(st.tuples(numbers, values), max_size=8).map(tuple)
 tokens = st.binary(max_size=8) | st.sampled_from(TOKEN_LENGTHS).map(lambda length: bytes(range(length)))
 codes = st.sampled_from([0x01, 0x02, 0x03, 0x05, 0x44, 0x45, 0x5F, 0x84]) | st.integers(1, 255).filter(
@@ -585,7 +595,9 @@ def damaged(draw) -> bytes:
     return bytes(data)
 
 
-whole_headers = st.builds(lambda first, rest: bytes([first]) + rest, st.integers(0x40, 0x7F), st.binary(max_size=60))
+whole_headers = st.builds(
+    lambda first, rest: bytes([first]) + rest, st.integers(0x40, 0x7F), st.binary(max_size=60)
+)
 
 
 @given(message=messages)
@@ -652,9 +664,9 @@ def well_formed(message: reference.Message, number: int) -> list[bytes]:
 
 
 KEPT = [1, 3, 4, 5, 7, 11, 15, 17, 23, 27, 28, 35, 39]  # the options that the view has a bit for
-kept_options = st.lists(
-    st.tuples(st.sampled_from(KEPT), st.binary(max_size=4) | values), max_size=8
-).map(lambda pairs: tuple(sorted(pairs, key=lambda option: option[0])))
+kept_options = st.lists(st.tuples(st.sampled_from(KEPT), st.binary(max_size=4) | values), max_size=8).map(
+    lambda pairs: tuple(sorted(pairs, key=lambda option: option[0]))
+)
 
 
 @given(options=kept_options)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import crc as reference
-from vectors import load
 
 from headgate.wire.crc import check_code
+from reference import crc as reference
+from vectors import load
 
 PUBLISHED = load("pcp_check_code.json")
 

@@ -1,5 +1,7 @@
 """The Block option and the arithmetic of block-wise transfer. RFC 7959 section 2.2."""
 
+cimport cython
+
 from headgate.wire.checks cimport ensure
 
 from headgate.errors import BlockError
@@ -63,6 +65,7 @@ cdef BlockResult block_slice(BlockValue* block, uint32_t body_length, Slice* out
 
 # -- Python face --
 
+@cython.final
 cdef class Block:
     """One Block1 or Block2 value: block `num` (from 0) of 2 ** (szx + 4) bytes, `more` to follow.
 

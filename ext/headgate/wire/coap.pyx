@@ -1,5 +1,6 @@
 """CoAP messages: RFC 7252 section 3, extended token lengths of RFC 8974 (capped at 64 bytes)."""
 
+cimport cython
 from libc.string cimport memcpy
 
 from headgate.wire.block cimport block_parse
@@ -188,6 +189,7 @@ cdef tuple REASONS = (
 )
 
 
+@cython.final
 cdef class Message:
     """One CoAP message as values: RFC 7252 section 3. For everything that is not the hot path.
 

@@ -17,10 +17,10 @@ cdef uint16_t FOLD[STRIDE][256]
 cdef void fold_fill() noexcept nogil:
     cdef uint32_t remainder
     cdef uint16_t before
-    cdef int i, bit, k
+    cdef int i, _bit, k
     for i in range(256):
         remainder = <uint32_t>i << 8
-        for bit in range(8):
+        for _bit in range(8):
             remainder = (remainder << 1 ^ POLYNOMIAL) if remainder & 0x8000 else remainder << 1
             remainder &= 0xFFFF
         FOLD[0][i] = <uint16_t>remainder
