@@ -1,5 +1,7 @@
 """The Block option and the arithmetic of block-wise transfer. RFC 7959 section 2.2."""
 
+cimport cython
+
 from headgate.wire.checks cimport ensure
 
 from headgate.errors import BlockError
@@ -63,6 +65,7 @@ cdef BlockResult block_slice(BlockValue* block, uint32_t body_length, Slice* out
 
 # -- Python face --
 
+@cython.final
 cdef class Block:
     """One Block1 or Block2 value: block `num` (from 0) of 2 ** (szx + 4) bytes, `more` to follow.
 
@@ -76,12 +79,12 @@ cdef class Block:
 
     cdef BlockValue _block
 
-    def __init__(self, unsigned int num, bint more, unsigned int szx):
-        if num > BLOCK_NUM_MAX:
+    def __init__(self, long long num, bint more, long long szx):
+        if not 0 <= num <= BLOCK_NUM_MAX:
             raise BlockError(f"NUM is at most {BLOCK_NUM_MAX} (20 bits), not {num}")
-        if szx > BLOCK_SZX_MAX:
+        if not 0 <= szx <= BLOCK_SZX_MAX:
             raise BlockError(f"SZX is at most {BLOCK_SZX_MAX} over UDP, not {szx}")
-        self._block.num = num
+        self._block.num = <uint32_t>num
         self._block.more = more
         self._block.szx = <uint8_t>szx
 
@@ -126,28 +129,30 @@ cdef class Block:
         cdef uint32_t length = block_write(&self._block, out)
         return out[:length]
 
-    def shrink(self, unsigned int szx):
+    def shrink(self, long long szx):
         """The same offset in blocks of `szx`, which is not larger than this one's.
 
         Raises BlockError when the offset has no NUM of 20 bits in that size.
         """
         cdef BlockValue block = self._block
+        if szx < 0:
+            raise BlockError(f"SZX is at least 0, not {szx}")
         if szx > block.szx:
             raise BlockError(f"blocks are never enlarged: asked for SZX {szx} from SZX {block.szx}")
         if block_shrink(&block, <uint8_t>szx) != BLOCK_OK:
             raise BlockError(f"offset {self.offset_bytes} needs a NUM above {BLOCK_NUM_MAX} at SZX {szx}")
         return Block(block.num, block.more, block.szx)
 
-    def slice(self, unsigned int body_length):
+    def slice(self, long long body_length):
         """(offset, length, more): the part of a body of `body_length` bytes that this block names.
 
         Raises BlockError when the body ends at or before the block's first byte.
         """
         cdef BlockValue block = self._block
         cdef Slice part
-        if body_length > BLOCK_BODY_MAX:
+        if not 0 <= body_length <= BLOCK_BODY_MAX:
             raise BlockError(f"a body has at most {BLOCK_BODY_MAX} bytes, not {body_length}")
-        if block_slice(&block, body_length, &part) != BLOCK_OK:
+        if block_slice(&block, <uint32_t>body_length, &part) != BLOCK_OK:
             raise BlockError(f"block at {self.offset_bytes} is past the end of {body_length} bytes")
         return part.offset, part.length, bool(block.more)
 

@@ -16,6 +16,7 @@ cdef enum:
     TOKEN_LENGTH_MAX = 64             # our cap on RFC 8974 tokens; a longer one is a format error
     HEAD_SIZE_MAX = 4 + 1 + 64        # most bytes that head_write can write
     OPTION_NUMBER_MAX = 65535
+    OPTION_LENGTH_MAX = 269 + 65535   # most bytes of a value that an option head can announce
     OPTION_HEAD_MAX = 5               # most bytes before an option's value
     PAYLOAD_MARKER = 0xFF
 
@@ -109,7 +110,7 @@ cdef struct MessageView:
 cdef inline uint32_t message_length(const MessageView* message) noexcept nogil:
     return <uint32_t>(message.end - message.data)
 
-# Whether option `number` (below 64) is there, once and well-formed.
+# Whether option `number` (below 64) is there, well-formed at least once.
 cdef inline bint message_has(const MessageView* message, uint32_t number) noexcept nogil:
     return (message.seen >> number) & 1
 
@@ -190,7 +191,7 @@ cdef uint32_t head_write(
 ) noexcept nogil
 
 # Write an option whose number is `delta` above the one before it; room for OPTION_HEAD_MAX + length
-# bytes. Returns the bytes written. `delta` and `length` are at most 65535.
+# bytes. Returns the bytes written. `delta` <= OPTION_NUMBER_MAX, `length` <= OPTION_LENGTH_MAX.
 cdef uint32_t option_write(
     uint8_t* out, uint32_t delta, const uint8_t* value, uint32_t length
 ) noexcept nogil

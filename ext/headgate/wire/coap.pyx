@@ -1,5 +1,6 @@
 """CoAP messages: RFC 7252 section 3, extended token lengths of RFC 8974 (capped at 64 bytes)."""
 
+cimport cython
 from libc.string cimport memcpy
 
 from headgate.wire.block cimport block_parse
@@ -154,7 +155,7 @@ cdef inline uint32_t nibble_write(uint8_t** at, uint32_t number) noexcept nogil:
 cdef uint32_t option_write(
     uint8_t* out, uint32_t delta, const uint8_t* value, uint32_t length
 ) noexcept nogil:
-    ensure(delta <= OPTION_NUMBER_MAX and length <= 65535)
+    ensure(delta <= OPTION_NUMBER_MAX and length <= OPTION_LENGTH_MAX)
     cdef uint8_t* at = out + 1
     cdef uint32_t high = nibble_write(&at, delta)
     cdef uint32_t low = nibble_write(&at, length)
@@ -189,11 +190,13 @@ cdef tuple REASONS = (
 )
 
 
+@cython.final
 cdef class Message:
     """One CoAP message as values: RFC 7252 section 3. For everything that is not the hot path.
 
     `type` is 0..3 (CON NON ACK RST), `code` the header byte (class << 5 | detail), `options` pairs
-    of (number, value) in any order; equal numbers keep their order. Equal by value.
+    of (number, value) in any order; equal numbers keep their order. Equal by value. A value that
+    could not be parsed back is refused with MessageFormatError.
 
     >>> ping = Message(type=0, code=0, message_id=0x1234)
     >>> ping.encode().hex()
@@ -210,7 +213,11 @@ cdef class Message:
     cdef readonly bytes payload
     cdef readonly int critical
 
-    def __init__(self, *, int type, int code, int message_id, bytes token=b"", options=(), bytes payload=b""):
+    def __init__(
+        self, *, long long type, long long code, long long message_id,
+        bytes token not None=b"", options=(), bytes payload not None=b""
+    ):
+        cdef tuple pairs = tuple([option_checked(number, value) for number, value in options])
         if not 0 <= type <= RST:
             raise MessageFormatError(f"type is 0..3, not {type}")
         if not 0 <= code <= 0xFF:
@@ -219,19 +226,18 @@ cdef class Message:
             raise MessageFormatError(f"message id has 16 bits, not {message_id}")
         if len(token) > TOKEN_LENGTH_MAX:
             raise MessageFormatError(f"a token has at most {TOKEN_LENGTH_MAX} bytes, not {len(token)}")
-        if code == EMPTY and (token or options or payload):
+        if code == EMPTY and (token or pairs or payload):
             raise MessageFormatError("an Empty message has no token, options or payload")
         if type == RST and code != EMPTY:
             raise MessageFormatError("a Reset is always an Empty message")
-        self.type = type
-        self.code = code
-        self.message_id = message_id
+        if code >> 5 in (1, 6, 7):
+            raise MessageFormatError(f"code class {code >> 5} is reserved")
+        self.type = <int>type
+        self.code = <int>code
+        self.message_id = <int>message_id
         self.token = token
-        self.options = tuple((int(number), bytes(value)) for number, value in options)
+        self.options = pairs
         self.payload = payload
-        for number, value in self.options:
-            if not 0 <= number <= OPTION_NUMBER_MAX or len(value) > 65535:
-                raise MessageFormatError(f"option {number} of {len(value)} bytes cannot be written")
 
     @staticmethod
     def parse(const uint8_t[::1] data not None):
@@ -307,6 +313,40 @@ cdef class Message:
         return hash((self.type, self.code, self.message_id, self.token, self.options, self.payload))
 
 
+cdef tuple option_checked(long long number, value):
+    """One (number, value) pair as it is kept. An int is no value: `bytes` would make zeros of it."""
+    cdef bytes octets = bytes(memoryview(value))
+    if not 0 <= number <= OPTION_NUMBER_MAX:
+        raise MessageFormatError(f"an option number has 16 bits, not {number}")
+    if len(octets) > OPTION_LENGTH_MAX:
+        raise MessageFormatError(f"an option has at most {OPTION_LENGTH_MAX} bytes, not {len(octets)}")
+    return number, octets
+
+
 def option_number(option):
     """Sort key of one (number, value) pair: sorting by it keeps the order of equal numbers."""
     return option[0]
+
+
+def _py_message_view(const uint8_t[::1] data not None):
+    """Test door."""
+    cdef MessageView message
+    if data.shape[0] == 0 or message_parse(&data[0], <uint32_t>data.shape[0], &message) != PARSED:
+        return None
+    return {
+        "seen": {number for number in range(64) if message_has(&message, number)},
+        "path": message.path[:message.path_length] if message.path_count else None,
+        "path_count": message.path_count,
+        "block1": (message.block1.num, bool(message.block1.more), message.block1.szx)
+        if message_has(&message, BLOCK1) else None,
+        "block2": (message.block2.num, bool(message.block2.more), message.block2.szx)
+        if message_has(&message, BLOCK2) else None,
+        "accept": message.accept if message_has(&message, ACCEPT) else None,
+    }
+
+
+def _py_option_uint_write(uint32_t delta, uint32_t number):
+    """Test door."""
+    cdef uint8_t out[OPTION_HEAD_MAX + 4]
+    cdef uint32_t length = option_uint_write(out, delta, number)
+    return out[:length]

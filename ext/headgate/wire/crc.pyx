@@ -17,10 +17,10 @@ cdef uint16_t FOLD[STRIDE][256]
 cdef void fold_fill() noexcept nogil:
     cdef uint32_t remainder
     cdef uint16_t before
-    cdef int i, bit, k
+    cdef int i, _bit, k
     for i in range(256):
         remainder = <uint32_t>i << 8
-        for bit in range(8):
+        for _bit in range(8):
             remainder = (remainder << 1 ^ POLYNOMIAL) if remainder & 0x8000 else remainder << 1
             remainder &= 0xFFFF
         FOLD[0][i] = <uint16_t>remainder
@@ -51,7 +51,7 @@ cdef uint16_t check_code_update(uint16_t check_code, const uint8_t* data, size_t
 
 # -- Python face --
 
-def check_code(const uint8_t[::1] data not None, unsigned int start=0):
+def check_code(const uint8_t[::1] data not None, long long start=0):
     """The PCP check code of `data`, 0..FFFF, continuing from `start` (0 for a new one).
 
     >>> f"{check_code(b'123456789'):04X}", check_code(b"")
@@ -59,8 +59,8 @@ def check_code(const uint8_t[::1] data not None, unsigned int start=0):
     """
     cdef size_t length = <size_t>data.shape[0]
     cdef uint16_t code = <uint16_t>start
-    if start > 0xFFFF:
-        raise ValueError(f"a check code has 16 bits, not {start:#x}")
+    if not 0 <= start <= 0xFFFF:
+        raise ValueError(f"a check code has 16 bits, not {start}")
     if length == 0:
         return code
     with nogil:

@@ -1,0 +1,1 @@
+"""Slow codecs, written straight from the standards. They import nothing of Headgate."""
