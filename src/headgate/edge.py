@@ -45,7 +45,9 @@ class Grant:
 
     __slots__ = ("_final", "_index", "_ledger", "endpoint", "key", "package", "uri")
 
-    def __init__(self, endpoint: str, package: Package, key: str, uri: str, ledger: Ledger, index: int) -> None:
+    def __init__(
+        self, endpoint: str, package: Package, key: str, uri: str, ledger: Ledger, index: int
+    ) -> None:
         self.endpoint = endpoint
         self.package = package
         self.key = key
@@ -170,7 +172,9 @@ class Edge:
 
     # -- packages --
 
-    async def load(self, source: Source, *, check_code: int | None = None, content_format: int = 42) -> Package:
+    async def load(
+        self, source: Source, *, check_code: int | None = None, content_format: int = 42
+    ) -> Package:
         """A package ready to be published or granted; files are copied and hashed outside the loop.
 
         `check_code` overrides the computed versionCheckCode (it leads the ETag). Raises PackageError for
@@ -315,7 +319,9 @@ def path_bytes(path: str) -> bytes:
     """
     joined = path.removeprefix("/")
     if not joined or any(segment in ("", ".", "..") for segment in joined.split("/")):
-        raise PathError(f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}")
+        raise PathError(
+            f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}"
+        )
     return joined.encode()
 
 

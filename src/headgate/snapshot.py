@@ -70,7 +70,9 @@ def _copied(source: int, copy: int, path: Path, spool: Path) -> Snapshot:
             code = check_code(chunk, code)
             length += len(chunk)
             if length > BODY_MAX_BYTES:
-                raise PackageTooLargeError(f"{path} has more than {BODY_MAX_BYTES} bytes, the most that Block2 can carry")
+                raise PackageTooLargeError(
+                    f"{path} has more than {BODY_MAX_BYTES} bytes, the most that Block2 can carry"
+                )
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(copy, rest) :]

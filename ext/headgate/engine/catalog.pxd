@@ -32,7 +32,7 @@ cdef struct Body:
     uint16_t content_format
     bint discovery                    # a link list: answers stay within 3 times the request
     uint8_t etag[ETAG_LENGTH]
-    uint8_t prefix[PREFIX_LENGTH_MAX] # the ETag and Content-Format options, ready to be sent
+    uint8_t prefix[PREFIX_LENGTH_MAX]  # the ETag and Content-Format options, ready to be sent
     uint8_t prefix_length
 
 cdef struct Entry:
@@ -42,7 +42,7 @@ cdef struct Entry:
     uint32_t record_index
     PyObject* package                 # owned reference: keeps `body` alive
     uint16_t path_length
-    uint8_t path[PATH_LENGTH_MAX + 1] # joined by '/', no leading one; allocated to its length
+    uint8_t path[PATH_LENGTH_MAX + 1]  # joined by '/', no leading one; allocated to its length
 
 cdef struct Slot:
     uint64_t hash

@@ -3,6 +3,7 @@
 import secrets
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cython cimport final
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -93,6 +94,7 @@ cdef Table* table_new(uint64_t slots) noexcept nogil:
 
 # -- Python face --
 
+@final
 cdef class Package:
     """A body ready to be served: its bytes, its identity, its Content-Format.
 
@@ -106,7 +108,9 @@ cdef class Package:
     '4ea021b62388bdd4'
     """
 
-    def __init__(self, data, *, bytes sha256, unsigned int check_code, uint16_t content_format=42, bint discovery=False):
+    def __init__(
+        self, data, *, bytes sha256, unsigned int check_code, uint16_t content_format=42, bint discovery=False
+    ):
         cdef const uint8_t[::1] view = data
         cdef uint32_t written
         if len(sha256) != 32:
@@ -146,6 +150,7 @@ cdef class Package:
         return f"<Package {self.etag.hex()} of {self.body.length} bytes>"
 
 
+@final
 cdef class Catalog:
     """Path -> package. Change it from Python; responders read it from any thread without a lock.
 

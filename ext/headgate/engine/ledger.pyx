@@ -2,6 +2,7 @@
 
 import mmap
 
+from cython cimport final
 from libc.string cimport memset
 
 from headgate.engine.atomic cimport exchange_if, fetch_add, load_acquire, load_relaxed, store_relaxed
@@ -48,6 +49,7 @@ cdef Mark record_count(
 
 # -- Python face --
 
+@final
 cdef class Ledger:
     """Room for `limit` granted downloads, 64 bytes each; address space only, until a record is used.
 
@@ -81,7 +83,8 @@ cdef class Ledger:
             memset(&self.records[index], 0, RECORD_SIZE)
             return index
         if self.used == self.limit:
-            raise GrantLimitError(f"all {self.limit} ledger records are in use: withdraw grants or raise the limit")
+            raise GrantLimitError(
+                f"all {self.limit} ledger records are in use: withdraw grants or raise the limit")
         self.used += 1
         return self.used - 1
 

@@ -9,8 +9,8 @@ from headgate.engine.catalog cimport Catalog, CatalogState
 from headgate.engine.ledger cimport Mark
 
 cdef enum:
-    REPLY_HEAD_MAX = 128              # header, token (69), ETag (9), Content-Format (3), Block2 (4),
-                                      # Size2 (5), payload marker: 91 at the most
+    # Header and token (69), ETag (9), Content-Format (3), Block2 (4), Size2 (5), payload marker: 91.
+    REPLY_HEAD_MAX = 128
     BLOCK_SZX_DEFAULT = 5             # 512 bytes when the request names no size: NB-IoT modules
     AMPLIFICATION_MAX = 3             # RFC 9175 section 2.4: bytes out per byte in, unproven peers
 

@@ -1,5 +1,6 @@
 """The responder: GETs of packages by Block2, and the errors of everything else. RFC 7252, RFC 7959."""
 
+from cython cimport final
 from libc.string cimport memcmp, memcpy, strlen
 
 from headgate.engine.catalog cimport (
@@ -7,7 +8,8 @@ from headgate.engine.catalog cimport (
 )
 from headgate.engine.ledger cimport MARK_NONE, record_count
 from headgate.wire.block cimport (
-    BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice, block_write,
+    BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
+    block_write,
 )
 from headgate.wire.checks cimport ensure
 from headgate.wire.coap cimport (
@@ -15,7 +17,8 @@ from headgate.wire.coap cimport (
     ENTITY_TOO_LARGE, ETAG, GET, IF_MATCH, IF_NONE_MATCH, METHOD_NOT_ALLOWED, NON, NOT_ACCEPTABLE, NOT_FOUND,
     OPTION_READ, PARSED, PAYLOAD_MARKER, PRECONDITION_FAILED, PROXY_SCHEME, PROXY_URI,
     PROXYING_NOT_SUPPORTED, REQUEST_LAST, RST, SHORT, SIZE2, URI_PATH, VALID, WRONG_VERSION, MessageView,
-    OptionCursor, ParseResult, head_write, message_has, message_length, message_options, message_parse, option_next,
+    OptionCursor, ParseResult, head_write, message_has, message_length, message_options, message_parse,
+    option_next,
     option_uint_write, option_write,
 )
 
@@ -23,7 +26,7 @@ from headgate.errors import PackageTooLargeError
 
 cdef enum:
     REQUEST_KNOWN_LAST = 7            # iPATCH; methods above are answered 4.05 whatever their path
-    # Bytes of a 2.05 head beside its token: header 4 + 1, ETag and Content-Format 12, Block2 4, Size2 5, marker.
+    # Bytes of a 2.05 head beside its token: header 5, ETag and Content-Format 12, Block2 4, Size2 5, marker.
     CONTENT_HEAD_BOUND = 27
 
 
@@ -32,7 +35,9 @@ cdef enum:
 # A reply to a request with no options: piggybacked on the ACK of a CON, a NON for a NON. The NON takes
 # the request's message id: the peer keeps those apart for NON_LIFETIME itself, so a reply to it does too,
 # with nothing remembered here.
-cdef inline void reply_code(const MessageView* request, uint8_t code, uint8_t* head, Reply* reply) noexcept nogil:
+cdef inline void reply_code(
+    const MessageView* request, uint8_t code, uint8_t* head, Reply* reply
+) noexcept nogil:
     reply.head_length = head_write(
         head, ACK if request.type == CON else NON, code, request.message_id,
         request.token, request.token_length)
@@ -53,7 +58,9 @@ cdef Outcome reply_bad_request(
     return ANSWERED_BAD_REQUEST
 
 
-cdef inline Outcome reply_reset(const MessageView* message, Outcome why, uint8_t* head, Reply* reply) noexcept nogil:
+cdef inline Outcome reply_reset(
+    const MessageView* message, Outcome why, uint8_t* head, Reply* reply
+) noexcept nogil:
     reply.head_length = head_write(head, RST, EMPTY, message.message_id, NULL, 0)
     reply.payload_length = 0
     return why
@@ -276,6 +283,7 @@ if len(OUTCOMES) != OUTCOME_COUNT or OUTCOMES.index("short") != OUTCOME_REPLIES 
     raise AssertionError("OUTCOMES and Outcome go together")
 
 
+@final
 cdef class Responder:
     """Answers datagrams from a catalog. Block sizes are bytes, powers of two in 16..1024.
 
@@ -332,13 +340,13 @@ cdef class Responder:
         return OUTCOMES[<int>outcome], answer
 
     def _py_respond_many(self, list datagrams, uint32_t rounds):
-        """Answer each of these datagrams `rounds` times, sending nothing; returns the replies' bytes. Test door."""
+        """Answer each datagram `rounds` times, sending nothing; returns the bytes of all replies. Test door."""
         cdef Reader* reader = self.catalog.take_reader()
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
         cdef const uint8_t* views[64]
         cdef uint32_t lengths[64]
-        cdef uint32_t i, k
+        cdef uint32_t i, _round
         cdef uint32_t count = <uint32_t>len(datagrams)
         cdef uint64_t total = 0
         if not 0 < count <= 64:
@@ -348,9 +356,10 @@ cdef class Responder:
             lengths[i] = <uint32_t>len(datagrams[i])
         with nogil:
             catalog_enter(self.catalog.state, reader)
-            for k in range(rounds):
+            for _round in range(rounds):
                 for i in range(count):
-                    if respond(&self.policy, views[i], lengths[i], False, 1, head, &reply) < OUTCOME_REPLIES:
+                    if respond(
+                            &self.policy, views[i], lengths[i], False, 1, head, &reply) < OUTCOME_REPLIES:
                         total += reply.head_length + reply.payload_length
             catalog_leave(reader)
         self.catalog.give_reader(reader)

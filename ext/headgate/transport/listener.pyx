@@ -2,20 +2,21 @@
 
 import os
 
+from cython cimport final
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from headgate.engine.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release
-from headgate.engine.catalog cimport CATALOG_READERS_MAX, CatalogState, catalog_enter, catalog_leave
+from headgate.engine.catalog cimport catalog_enter, catalog_leave
 from headgate.engine.ledger cimport MARK_COMPLETED, MARK_NONE, MARK_STARTED
 from headgate.engine.responder cimport (
     ANSWERED_CONTENT, DROPPED_MULTICAST, HANDED_OVER, OUTCOME_REPLIES, Outcome, Reply, respond,
 )
 from headgate.transport.ring cimport (
-    RING_CAPACITY_MIN, RING_COMPLETED, RING_DATAGRAM, RING_STARTED, RecordKind, RingRecord, ring_peek, ring_pop,
-    ring_push,
+    RING_CAPACITY_MIN, RING_COMPLETED, RING_DATAGRAM, RING_STARTED, RecordKind, RingRecord, ring_peek,
+    ring_pop, ring_push,
 )
 from headgate.transport.socket cimport (
     EAGAIN, EBADF, EINTR, ENOTSOCK, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, MSG_WAITFORONE, POLLOUT, SHUT_RD,
@@ -23,7 +24,7 @@ from headgate.transport.socket cimport (
 )
 from headgate.wire.checks cimport ensure
 
-from headgate.engine.responder import OUTCOMES
+from headgate.engine import responder as responses
 
 cdef extern from "unistd.h" nogil:
     ssize_t write(int fd, const void* data, size_t length)
@@ -59,8 +60,8 @@ cdef inline void rx_reset(ListenerState* listener, uint32_t used) noexcept nogil
 # One batch into rx. Returns the datagrams received, 0 when there are none, -1 when the socket is unusable.
 # Errors that belong to a peer (ICMP) are counted and passed over, at most BATCH in a row.
 cdef int batch_receive(ListenerState* listener, int flags) noexcept nogil:
-    cdef int received, attempt
-    for attempt in range(BATCH):
+    cdef int received, _attempt
+    for _attempt in range(BATCH):
         received = recvmmsg(listener.fd, listener.rx, BATCH, flags, NULL)
         if received >= 0:
             return received
@@ -90,7 +91,8 @@ cdef void hand_over(
         pushed = ring_push(listener.ring, kind, value, NULL, 0, NULL, 0, NULL, 0)
     else:
         pushed = ring_push(
-            listener.ring, kind, value, message.msg_name, message.msg_namelen, control, control_length, data, length)
+            listener.ring, kind, value, message.msg_name, message.msg_namelen,
+            control, control_length, data, length)
     if pushed == 2:
         store_release(&listener.woken, 1)
         if listener.wake_fd >= 0:
@@ -173,9 +175,9 @@ cdef DrainResult listener_drain(
     ListenerState* listener, const ResponderPolicy* policy, uint32_t batches, int receive_flags
 ) noexcept nogil:
     cdef int received
-    cdef uint32_t i, slot, batch
+    cdef uint32_t i, slot, _batch
     cdef uint64_t now
-    for batch in range(batches):
+    for _batch in range(batches):
         received = batch_receive(listener, receive_flags)
         if received < 0:
             return DRAIN_FAILED
@@ -202,7 +204,7 @@ cdef DrainResult listener_drain(
     return DRAIN_MORE
 
 
-# Until `stopping`: wait in the kernel for the next batch, answer it; then answer what is queued, and end.
+# Until `stopping`: wait in the kernel for the next batch, answer it.
 cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* policy) noexcept nogil:
     cdef pollfd writable
     cdef DrainResult result = DRAIN_IDLE
@@ -221,6 +223,7 @@ cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* po
 
 # -- Python face --
 
+@final
 cdef class Listener:
     """Serves one bound UDP socket from a Responder. Does not own the file descriptor.
 
@@ -236,7 +239,7 @@ cdef class Listener:
         cdef uint32_t i
         cdef ListenerState* state
         if ring_bytes < RING_CAPACITY_MIN or ring_bytes & (ring_bytes - 1):
-            raise ValueError(f"ring_bytes is a power of two of at least {RING_CAPACITY_MIN}, not {ring_bytes}")
+            raise ValueError(f"ring_bytes is a power of two from {RING_CAPACITY_MIN} on, not {ring_bytes}")
         self.responder = responder
         self.policy = &responder.policy
         state = self.state = <ListenerState*>calloc(1, sizeof(ListenerState))
@@ -304,11 +307,11 @@ cdef class Listener:
         For a thread of its own and a blocking socket. Raises OSError when the socket becomes unusable.
         """
         cdef DrainResult result
-        cdef int rounds
+        cdef int _round
         with nogil:
             result = listener_run(self.state, self.policy)
             # What was queued when `stop` was called, within a bound: more may keep arriving.
-            for rounds in range(STOP_DRAINS):
+            for _round in range(STOP_DRAINS):
                 if result == DRAIN_FAILED or not listener_flush(self.state):
                     break
                 result = listener_drain(self.state, self.policy, DRAIN_BATCHES, MSG_DONTWAIT)
@@ -391,8 +394,10 @@ cdef class Listener:
 
     def outcomes(self):
         """Datagrams received since the start, by what became of each: the names of `responder.OUTCOMES`."""
-        cdef int i
-        return {OUTCOMES[i]: load_relaxed(&self.state.counts.outcomes[i]) for i in range(<int>OUTCOME_COUNT)}
+        cdef Py_ssize_t i
+        return {
+            name: load_relaxed(&self.state.counts.outcomes[i]) for i, name in enumerate(responses.OUTCOMES)
+        }
 
     def counts(self):
         """Counters since the start of batches, replies and the handover ring."""

@@ -28,7 +28,8 @@ cdef extern from *:
                 *reply = *c;
                 memcpy(info, CMSG_DATA(c), sizeof *info);
                 if (IN6_IS_ADDR_MULTICAST(&info->ipi6_addr)
-                    || (IN6_IS_ADDR_V4MAPPED(&info->ipi6_addr) && (info->ipi6_addr.s6_addr[12] & 0xF0) == 0xE0))
+                    || (IN6_IS_ADDR_V4MAPPED(&info->ipi6_addr)
+                        && (info->ipi6_addr.s6_addr[12] & 0xF0) == 0xE0))
                     return -1;
                 /* Only a link-local address needs its interface; elsewhere routing chooses. */
                 if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))

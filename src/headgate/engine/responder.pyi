@@ -1,7 +1,10 @@
+from typing import final
+
 from headgate.engine.catalog import Catalog
 
 OUTCOMES: tuple[str, ...]
 
+@final
 class Responder:
     catalog: Catalog
     def __init__(

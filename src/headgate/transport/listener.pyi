@@ -1,18 +1,19 @@
-from typing import Any, Literal
+from typing import Any, Literal, Self, final
 
 from headgate.engine.responder import Responder
 
+@final
 class Listener:
     responder: Responder
-    def __init__(
-        self,
+    def __new__(
+        cls,
         fd: int,
         responder: Responder,
         *,
         packet_info: bool = False,
         ring_bytes: int = 1048576,
         wake_fd: int = -1,
-    ) -> None: ...
+    ) -> Self: ...
     def drain(self, *, batches: int = 8) -> Literal["idle", "more", "blocked"]: ...
     def flush(self) -> bool: ...
     def run(self) -> None: ...

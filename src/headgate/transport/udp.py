@@ -175,7 +175,9 @@ class UdpEndpoint:
 
     def _failed(self, error: OSError) -> None:
         self.failure = error
-        self._loop.call_exception_handler({"message": "a listener's socket became unusable", "exception": error})
+        self._loop.call_exception_handler(
+            {"message": "a listener's socket became unusable", "exception": error}
+        )
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):  # another wake-up has read it already
