@@ -641,6 +641,36 @@ def test_damaged_messages_are_judged_as_by_the_reference(data):
     assert our_verdict(data) == reference_verdict(data)
 
 
+EVERY_FORM = reference.encode(
+    reference.Message(
+        type=CON,
+        code=GET,
+        message_id=0x7D34,
+        token=bytes(range(20)),  # one length byte
+        options=(
+            (1, b"\1"),  # delta and length in the nibbles
+            (20, b"\2" * 20),  # in one byte more
+            (20 + 300, b"\3" * 300),  # in two
+            (20 + 300 + 255, b""),
+            (20 + 300 + 255 + 256, b"\4"),
+        ),
+        payload=b"payload",
+    )
+)
+
+
+def test_nothing_is_read_past_the_end():
+    """A datagram lies in a larger buffer. Whatever follows it there, it is judged by its own bytes.
+
+    Every beginning of a message that uses each form of token, delta and length, followed by its own rest,
+    by zeros, by markers and by bytes that would be options.
+    """
+    for end in range(len(EVERY_FORM) + 1):
+        for beyond in (EVERY_FORM[end:], bytes(400), b"\xff" * 400, b"\x11\x00" * 200):
+            datagram = memoryview(EVERY_FORM[:end] + beyond)[:end]
+            assert our_verdict(datagram) == reference_verdict(EVERY_FORM[:end]), end
+
+
 @given(data=damaged() | whole_headers | messages.map(reference.encode))
 def test_parsed_messages_come_round(data):
     """What was parsed can be written, in no more bytes, and is then parsed as the same."""

@@ -110,6 +110,7 @@ cdef ParseResult options_parse(MessageView* message) noexcept nogil:
             message.critical = number
     if result == OPTION_MALFORMED:
         return BAD_OPTION_FORMAT
+    ensure(cursor.at <= message.end)
     if result == OPTIONS_PAYLOAD:
         if cursor.at == message.end:
             return BAD_PAYLOAD
@@ -170,7 +171,7 @@ cdef uint32_t option_uint_write(uint8_t* out, uint32_t delta, uint32_t number) n
     cdef uint32_t length = 0
     cdef int shift
     for shift in range(24, -1, -8):
-        if length > 0 or number >> shift:
+        if number >> shift:
             value[length] = <uint8_t>(number >> shift)
             length += 1
     return option_write(out, delta, value, length)
