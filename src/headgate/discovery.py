@@ -37,7 +37,7 @@ class Discovery:
         self._loop = None
 
     def add(self, path: bytes, package: Package) -> None:
-        """List `path` with its Content-Format and size in bytes: RFC 6690 section 3.3, RFC 7252 section 7.2.1."""
+        """List `path` with its Content-Format and its size in bytes. RFC 6690 section 3.3."""
         self._links[path] = f"</{quote(path)}>;ct={package.content_format};sz={len(package)}"
         self._changed()
 

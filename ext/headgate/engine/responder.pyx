@@ -340,7 +340,7 @@ cdef class Responder:
         return OUTCOMES[<int>outcome], answer
 
     def _py_respond_many(self, list datagrams, uint32_t rounds):
-        """Answer each datagram `rounds` times, sending nothing; returns the bytes of all replies. Test door."""
+        """Answer each datagram `rounds` times, sending nothing; returns the replies' bytes. Test door."""
         cdef Reader* reader = self.catalog.take_reader()
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
