@@ -3,7 +3,7 @@
 import secrets
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -108,8 +108,9 @@ cdef class Package:
     '4ea021b62388bdd4'
     """
 
-    def __init__(
-        self, data, *, bytes sha256, unsigned int check_code, uint16_t content_format=42, bint discovery=False
+    def __cinit__(
+        self, data not None, *, bytes sha256, unsigned int check_code, uint16_t content_format=42,
+        bint discovery=False
     ):
         cdef const uint8_t[::1] view = data
         cdef uint32_t written
@@ -150,7 +151,9 @@ cdef class Package:
         return f"<Package {self.etag.hex()} of {self.body.length} bytes>"
 
 
+# no_gc_clear: giving back what is retired needs the ledger, so the collector must not take it away first.
 @final
+@no_gc_clear
 cdef class Catalog:
     """Path -> package. Change it from Python; responders read it from any thread without a lock.
 

@@ -1,6 +1,6 @@
 """The responder: GETs of packages by Block2, and the errors of everything else. RFC 7252, RFC 7959."""
 
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.string cimport memcmp, memcpy, strlen
 
 from headgate.engine.catalog cimport (
@@ -283,7 +283,9 @@ if len(OUTCOMES) != OUTCOME_COUNT or OUTCOMES.index("short") != OUTCOME_REPLIES 
     raise AssertionError("OUTCOMES and Outcome go together")
 
 
+# no_gc_clear: a listener gives its reader back to the catalog, whoever of them the collector meets first.
 @final
+@no_gc_clear
 cdef class Responder:
     """Answers datagrams from a catalog. Block sizes are bytes, powers of two in 16..1024.
 
@@ -296,7 +298,7 @@ cdef class Responder:
     ('ping', b'p\\x00\\x124')
     """
 
-    def __init__(
+    def __cinit__(
         self, Catalog catalog not None, *, int smallest_block=16, int largest_block=1024,
         int default_block=512, bint handover=False
     ):

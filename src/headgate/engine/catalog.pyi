@@ -7,15 +7,15 @@ from headgate.engine.ledger import Ledger
 @final
 class Package:
     sha256: bytes
-    def __init__(
-        self,
+    def __new__(
+        cls,
         data: ReadableBuffer,
         *,
         sha256: bytes,
         check_code: int,
         content_format: int = 42,
         discovery: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def etag(self) -> bytes: ...
     @property
