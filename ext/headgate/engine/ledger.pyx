@@ -126,7 +126,7 @@ cdef class Ledger:
         cdef uint64_t last_ns
         for index in range(self.used):
             last_ns = load_relaxed(&self.records[index].last_ns)
-            if from_ns <= last_ns < until_ns:
+            if from_ns <= last_ns < until_ns and last_ns > 0:
                 found.append(index)
         return found
 

@@ -139,7 +139,8 @@ cdef Outcome reply_block(
         block = request.block2
         if block.szx > BLOCK_SZX_MAX:
             return reply_bad_request(request, "SZX 7 is reserved", head, reply)
-        if block.szx < policy.szx_min:
+        # A link list is sent in blocks as small as the request is short, so it is continued in those too.
+        if block.szx < policy.szx_min and not body.discovery:
             return reply_bad_request(request, "block size too small", head, reply)
     else:
         block.num = 0
@@ -306,9 +307,9 @@ cdef class Responder:
         self.policy.catalog = catalog.state
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
-        self.policy.szx_default = szx_of(min(default_block, largest_block))
+        self.policy.szx_default = min(szx_of(default_block), self.policy.szx_max)
         self.policy.handover = handover
-        if smallest_block > min(default_block, largest_block):
+        if self.policy.szx_min > self.policy.szx_default:
             raise ValueError(f"smallest block {smallest_block} is above the default or the largest one")
 
     def check_size(self, length):
@@ -330,20 +331,21 @@ cdef class Responder:
         cdef uint32_t length = <uint32_t>datagram.shape[0]
         cdef Outcome outcome
         cdef bytes answer = None
-        catalog_enter(self.catalog.state, reader)
-        outcome = respond(
-            &self.policy, &datagram[0] if length else NULL, length, truncated, now_ns, head, &reply)
-        if outcome < OUTCOME_REPLIES:
-            answer = head[:reply.head_length]
-            if reply.payload_length:
-                answer += reply.payload[:reply.payload_length]
-        catalog_leave(reader)
-        self.catalog.give_reader(reader)
+        try:
+            catalog_enter(self.catalog.state, reader)
+            outcome = respond(
+                &self.policy, &datagram[0] if length else NULL, length, truncated, now_ns, head, &reply)
+            if outcome < OUTCOME_REPLIES:
+                answer = head[:reply.head_length]
+                if reply.payload_length:
+                    answer += reply.payload[:reply.payload_length]
+        finally:
+            self.catalog.give_reader(reader)
         return OUTCOMES[<int>outcome], answer
 
     def _py_respond_many(self, list datagrams, uint32_t rounds):
         """Answer each datagram `rounds` times, sending nothing; returns the replies' bytes. Test door."""
-        cdef Reader* reader = self.catalog.take_reader()
+        cdef Reader* reader
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
         cdef const uint8_t* views[64]
@@ -356,6 +358,7 @@ cdef class Responder:
         for i in range(count):
             views[i] = <const uint8_t*><bytes>datagrams[i]
             lengths[i] = <uint32_t>len(datagrams[i])
+        reader = self.catalog.take_reader()
         with nogil:
             catalog_enter(self.catalog.state, reader)
             for _round in range(rounds):
