@@ -7,6 +7,7 @@ from typing_extensions import Buffer
 from headgate.fleet.counts import DownloaderStats, DownloadFailure
 
 def path_options(path: str) -> bytes: ...
+
 @final
 class Downloader:
     def __new__(
