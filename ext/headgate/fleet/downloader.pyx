@@ -12,7 +12,7 @@ from posix.time cimport timeval
 from posix.unistd cimport close
 
 from headgate.fleet.blockwise cimport FAILURE_COUNT, PATH_BYTES_MAX, SZX_UNKNOWN
-from headgate.fleet.chance cimport chance_below, chance_next, chance_seed
+from headgate.fleet.chance cimport chance_below, chance_happens, chance_next, chance_seed
 from headgate.fleet.devices cimport (
     DEVICES_MAX,
     EXACT_PER_SOCKET_MAX,
@@ -38,7 +38,14 @@ from headgate.fleet.run cimport (
     run_start,
     run_turns,
 )
-from headgate.fleet.sockets cimport EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, epoll_create1, epoll_ctl, epoll_event
+from headgate.fleet.sockets cimport (
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLLIN,
+    epoll_create1,
+    epoll_ctl,
+    epoll_event,
+)
 from headgate.wire.block cimport BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_SZX_MAX, block_size
 from headgate.wire.coap cimport CON, NON, URI_PATH, option_write
 
@@ -50,6 +57,7 @@ cdef enum:
     BUFFER_MAX = 4 << 20              # bytes asked for a socket's queues; the kernel may grant less
     BUFFER_DEFAULT = 212992           # what Linux gives unasked
     BUFFER_PER_REQUEST = 4096         # kernel memory of one waiting answer of 1024 bytes, rounded up
+    SOCKETS_FEW = 64                  # up to so many, each has the largest queues
     SPARE_FILES = 64                  # descriptors left to the rest of the process
 
 cdef double NS_PER_S = 1e9
@@ -192,8 +200,9 @@ cdef class Downloader:
         if not devices_make(&run.all, devices, slots, sockets if sockets <= slots else 1, token_bytes,
                             chance_next(&run.chance)):
             raise MemoryError
+        run.exclusive = sockets == devices and restart_from_new_port == 0
         if run.all.exact:
-            if not confirmable and not floor and (sockets < devices or restart_from_new_port > 0):
+            if not confirmable and not floor and not run.exclusive:
                 raise ValueError(
                     f"tokens of {token_bytes} bytes do not tell answers to {slots} NON requests apart: "
                     "give longer tokens, or each device its own socket")
@@ -214,8 +223,8 @@ cdef class Downloader:
         run.interval_ns = 0.0 if rate is None else NS_PER_S / rate
         self._take_body(body, etag, keep)
         self._take_paths(path)
-        self._place_devices(start == "random", share_of("restart_from_new_port", restart_from_new_port))
         self._open_sockets(host, port, sockets)
+        self._place_devices(start == "random", share_of("restart_from_new_port", restart_from_new_port))
         run_start(run)
 
     def __dealloc__(self):
@@ -228,6 +237,7 @@ cdef class Downloader:
 
     cdef _take_body(self, const uint8_t[::1] body, etag, bint keep):
         cdef uint8_t[::1] images
+        cdef size_t size
         cdef bytes tag
         self._body = body
         self._run.body.length = <uint32_t>body.shape[0]
@@ -239,10 +249,10 @@ cdef class Downloader:
             self._run.body.etag_length = <uint8_t>len(tag)
             memcpy(self._run.body.etag, <const uint8_t*>tag, len(tag))
         if keep:
-            # One page more than nothing: an empty body has images too. Pages are made when written.
-            self._images = mmap.mmap(
-                -1, max(1, <size_t>self._run.all.device_count * self._run.body.length),
-                flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            # The kernel makes pages as they are written. There is no mapping of nothing, but an empty
+            # body has images all the same.
+            size = <size_t>self._run.all.device_count * self._run.body.length
+            self._images = mmap.mmap(-1, size or 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             images = self._images
             self._run.images = &images[0]
 
@@ -281,20 +291,24 @@ cdef class Downloader:
         cdef Device* device
         for index in range(run.all.device_count):
             device = &run.all.devices[index]
+            device.socket = index % run.port_count
             device.szx = run.szx
             if random_start and run.body.length > 0:
                 device.offset = chance_below(&run.chance, (run.body.length - 1) // size + 1) * size
                 if run.images != NULL:
                     memcpy(run.images + <size_t>index * run.body.length, run.body.data, device.offset)
-            device.moves = moving > 0 and chance_next(&run.chance) >> 32 < moving
+            device.moves = chance_happens(&run.chance, moving)
+            device_wait(&run.all, index)
 
     cdef _open_sockets(self, str host, int port, uint32_t count):
-        """Connect `count` sockets; each device takes the next in turn."""
+        """Connect `count` sockets to the server."""
         cdef Run* run = self._run
         cdef uint32_t index
         cdef epoll_event event
-        cdef int per_socket = <int>((run.all.slot_count - 1) // count + 1)
-        cdef int buffer_bytes = BUFFER_MAX if count <= 64 else min(<int>BUFFER_MAX, per_socket * BUFFER_PER_REQUEST)
+        cdef uint64_t per_socket = (run.all.slot_count - 1) // count + 1
+        # On few sockets requests may bunch up; on many, each has its share.
+        cdef int buffer_bytes = BUFFER_MAX if count <= SOCKETS_FEW else <int>min(
+            <uint64_t>BUFFER_MAX, per_socket * BUFFER_PER_REQUEST)
         cdef int wait_us = min(<int>WAIT_MAX_MS * 1000, <int>(run.ack_timeout_us // SWEEPS_PER_TIMEOUT))
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         files_allow(count)
@@ -322,9 +336,6 @@ cdef class Downloader:
                 event.data.u32 = index
                 if epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.ports[index].fd, &event) < 0:
                     raise OSError(f"epoll does not take socket {index} of {count}")
-        for index in range(run.all.device_count):
-            run.all.devices[index].socket = index % count
-            device_wait(&run.all, index)
 
     cdef _close(self):
         cdef uint32_t index
@@ -336,7 +347,7 @@ cdef class Downloader:
         self._run.epoll = -1
 
     def run(self, duration_s=None):
-        """Download until every device is done (True), or `duration_s` has passed or `stop` was called (False).
+        """Download until every device is done: True; False when `duration_s` has passed or `stop` was called.
 
         Releases the GIL. May be called again to go on: time spent outside does not count, neither for
         timeouts nor for latencies. Raises OSError when a socket fails for good.
@@ -344,6 +355,8 @@ cdef class Downloader:
         cdef RunResult result
         cdef uint64_t until_ns, slice_ns
         cdef Run* run = self._run
+        if duration_s is not None and not duration_s >= 0:
+            raise ValueError(f"duration_s is at least 0, not {duration_s}")
         if self._running:
             raise RuntimeError("the downloader is running in another thread")
         if run.port_count == 0:
@@ -392,6 +405,10 @@ cdef class Downloader:
         """The counts as they are now, as DownloaderStats."""
         cdef Run* run = self._run
         cdef int failure
+        cdef dict failures = {}
+        for failure in range(<int>FAILURE_COUNT):
+            if run.failures[failure] > 0:
+                failures[FAILURES[failure]] = run.failures[failure]
         return DownloaderStats(
             blocks=run.blocks,
             bytes=run.bytes,
@@ -401,13 +418,10 @@ cdef class Downloader:
             malformed=run.malformed,
             lost=run.lost,
             finished=run.finished,
-            failed=sum([run.failures[failure] for failure in range(FAILURE_COUNT)]),
+            failed=sum(failures.values()),
             active=run.all.active,
             moved=run.moved,
-            failures={
-                FAILURES[failure]: run.failures[failure]
-                for failure in range(FAILURE_COUNT) if run.failures[failure] > 0
-            },
+            failures=failures,
             elapsed_s=<double>run.now_ns / NS_PER_S,
         )
 

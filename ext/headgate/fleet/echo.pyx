@@ -143,8 +143,7 @@ cdef class Echo:
         """Answer what has arrived, at most 8 batches of 64, without waiting; returns how many."""
         cdef uint64_t before = self._state.datagrams
         cdef EchoResult result
-        cdef int turn
-        for turn in range(DRAIN_BATCHES):
+        for _ in range(DRAIN_BATCHES):
             with nogil:
                 result = echo_batch(self._state, False)
             if result == ECHO_FAULT:

@@ -25,7 +25,8 @@ cdef enum RunResult:
     RUN_STOPPED = 2
     RUN_FAULT = 3                     # run.fault is the errno
 
-# One UDP socket, connected to the server.
+# One UDP socket, connected to the server. Its message ids come round after 65536 requests: a server that
+# remembers them for an EXCHANGE_LIFETIME (RFC 7252 section 4.8.2) wants a port per 265 requests/s.
 cdef struct Port:
     int fd
     uint16_t next_id                  # message id of its next request
@@ -41,6 +42,7 @@ cdef struct Run:
     Body body
     Port* ports                       # owned, their sockets too
     uint32_t port_count
+    bint exclusive                    # no port ever has two devices
     int epoll                         # -1 with a single port
     Path* paths                       # owned
     const uint8_t* path_bytes         # the downloader's

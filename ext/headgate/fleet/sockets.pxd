@@ -37,6 +37,7 @@ cdef extern from "<sys/socket.h>" nogil:
     # Both return the messages moved, or -1 with errno when the first could not be.
     int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
     int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
+    ssize_t recv(int fd, void* data, size_t size, int flags)
     ssize_t send(int fd, const void* data, size_t length, int flags)
     int shutdown(int fd, int how)
 
