@@ -18,9 +18,8 @@ ROOT = Path(__file__).parent.parent
 PYTHON = {".py", ".pyi"}
 CYTHON = {".pyx", ".pxd"}
 
-# A room is a folder of the package, or a file at its root. These files at the root are parts of one room;
-# `front` is what the package itself offers.
-PARTS = {"__init__": "front", "discovery": "edge", "events": "edge", "snapshot": "edge"}
+# A room is a folder of the package, or a file at its root; `front` is what the package itself offers.
+PARTS = {"__init__": "front"}
 
 GROUND = {"model", "errors"}  # open to every room, importing nothing of ours
 BELOW_SERVER = {"web", "upgrade", "lwm2m", "store", "edge", "transport", "engine", "wire"}
