@@ -202,7 +202,7 @@ class Edge:
         message = endpoint.encode() + b"\0" + package.etag
         digest = hmac.digest(self._secret, message, "sha256")
         key = base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode()
-        uri = f"coap://{self._authority or self._own_authority()}/{key}"
+        uri = f"coap://{self.authority}/{key}"
         if len(uri) > URI_MAX_BYTES:
             raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {len(uri)}: {uri}")
         index = self._catalog.grant(key.encode(), package)
@@ -221,7 +221,11 @@ class Edge:
         joined = path_bytes(what)
         return self._discovery.remove(joined) and self._catalog.withdraw(joined)
 
-    def _own_authority(self) -> str:
+    @property
+    def authority(self) -> str:
+        """`host[:port]` of the URIs: what was given, else the bound address, else this machine's name."""
+        if self._authority is not None:
+            return self._authority
         host, port = self._started().address
         if host in ("::", "0.0.0.0"):
             host = os.uname().nodename
