@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from headgate.edge.grant import Grant
 from headgate.model import Progress
-
-if TYPE_CHECKING:
-    from headgate.edge import Grant
 
 EVENTS_WAITING_MAX = 65536  # per reader; the oldest are dropped and counted
 
