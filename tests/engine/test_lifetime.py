@@ -33,10 +33,10 @@ def test_catalog_is_collected_in_a_cycle_while_records_wait(first, make_package)
     catalog = Catalog(Ledger(8))
     owner = owner or Owner()
     owner.held = (catalog, Responder(catalog))
-    for key in (b"one", b"two", b"three"):
+    for key in (b"live", b"one", b"two", b"three"):
         catalog.grant(key, package)
-        catalog.withdraw(key)
-    catalog.grant(b"live", package)
+    for key in (b"one", b"two", b"three"):
+        catalog.withdraw(key)  # and no grant after it, which would reclaim
     del owner, catalog
     gc.collect()
     assert sys.getrefcount(package) == references
