@@ -315,7 +315,7 @@ cdef class Message:
 
 cdef tuple option_checked(long long number, value):
     """One (number, value) pair as it is kept. An int is no value: `bytes` would make zeros of it."""
-    cdef bytes octets = bytes(memoryview(value))
+    cdef bytes octets = value if type(value) is bytes else bytes(memoryview(value))
     if not 0 <= number <= OPTION_NUMBER_MAX:
         raise MessageFormatError(f"an option number has 16 bits, not {number}")
     if len(octets) > OPTION_LENGTH_MAX:
