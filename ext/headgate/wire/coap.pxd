@@ -92,6 +92,7 @@ cdef struct MessageView:
     uint16_t message_id
     uint8_t token_length              # 0..TOKEN_LENGTH_MAX
     uint32_t critical                 # first critical option we cannot process, 0 when there is none
+    const uint8_t* data               # the datagram's first byte
     const uint8_t* token
     const uint8_t* options            # first option byte
     const uint8_t* end                # one past the datagram
@@ -104,6 +105,10 @@ cdef struct MessageView:
     BlockValue block2                      # valid when seen; szx 7 is left to the caller to refuse
     BlockValue block1
     uint32_t accept                   # Content-Format number wanted
+
+# Bytes of the whole datagram.
+cdef inline uint32_t message_length(const MessageView* message) noexcept nogil:
+    return <uint32_t>(message.end - message.data)
 
 # Whether option `number` (below 64) is there, well-formed at least once.
 cdef inline bint message_has(const MessageView* message, uint32_t number) noexcept nogil:

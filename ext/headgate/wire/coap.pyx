@@ -21,6 +21,7 @@ cdef ParseResult message_parse(const uint8_t* data, uint32_t length, MessageView
     message.type = (data[0] >> 4) & 3
     message.code = data[1]
     message.message_id = <uint16_t>(<uint32_t>data[2] << 8 | data[3])
+    message.data = data
     message.end = data + length
     message.payload = NULL
     message.payload_length = 0

@@ -1,0 +1,390 @@
+"""The catalog of what is served: one hash table, one writer, readers without locks."""
+
+import secrets
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cython cimport final
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy
+
+from headgate.engine.atomic cimport (
+    fence_sequential, load_acquire, load_relaxed, store_relaxed, store_release,
+)
+from headgate.wire.block cimport BLOCK_BODY_MAX
+from headgate.wire.checks cimport ensure
+from headgate.wire.coap cimport CONTENT_FORMAT, ETAG, option_uint_write, option_write
+
+from headgate.errors import PackageTooLargeError, PathError, PathTakenError
+
+cdef enum:
+    EMPTY = 0
+    TOMBSTONE = 1
+    SLOTS_MIN = 64
+
+cdef extern from *:
+    """
+    #define PATH_MULTIPLIER 0x9FB21C651E98DF25ull
+    """
+    const uint64_t PATH_MULTIPLIER    # odd, bits well spread
+
+if sizeof(Reader) != CACHE_LINE:
+    raise AssertionError("a reader has a cache line to itself")
+
+
+cdef void catalog_enter(CatalogState* catalog, Reader* reader) noexcept nogil:
+    ensure(load_relaxed(&reader.epoch) == 0)
+    store_relaxed(&reader.epoch, load_acquire(&catalog.epoch))
+    # Either the writer's scan sees this epoch, or the look-ups below see what it has unlinked.
+    fence_sequential()
+
+
+cdef void catalog_leave(Reader* reader) noexcept nogil:
+    ensure(load_relaxed(&reader.epoch) != 0)
+    store_release(&reader.epoch, 0)
+
+
+# Multiply and mix, 8 bytes a step. Only published paths enter the table, so nobody on the wire can
+# choose what collides; the seed keeps even publishers from it.
+cdef inline uint64_t path_hash(uint64_t seed, const uint8_t* path, uint32_t length) noexcept nogil:
+    cdef uint64_t number = seed ^ length
+    cdef uint64_t word
+    while length >= 8:
+        memcpy(&word, path, 8)
+        number = (number ^ word) * PATH_MULTIPLIER
+        number ^= number >> 32
+        path += 8
+        length -= 8
+    word = 0
+    memcpy(&word, path, length)
+    number = (number ^ word) * PATH_MULTIPLIER
+    return number ^ number >> 29
+
+
+cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil:
+    cdef Table* table = <Table*><void*>load_acquire(&catalog.table)
+    cdef uint64_t number = path_hash(catalog.seed, path, length)
+    cdef uint64_t at = number & table.mask
+    cdef uint64_t found
+    cdef const Entry* entry
+    while True:
+        found = load_acquire(&table.slots[at].entry)
+        if found == EMPTY:
+            return NULL
+        if table.slots[at].hash == number and found != TOMBSTONE:
+            entry = <const Entry*><void*>found
+            if entry.path_length == length and memcmp(entry.path, path, length) == 0:
+                return entry
+        at = (at + 1) & table.mask
+
+
+# The first EMPTY slot for this hash; invariant 2 says that there is one.
+cdef Slot* empty_slot(Table* table, uint64_t number) noexcept nogil:
+    cdef uint64_t at = number & table.mask
+    while table.slots[at].entry != EMPTY:
+        at = (at + 1) & table.mask
+    return &table.slots[at]
+
+
+cdef Table* table_new(uint64_t slots) noexcept nogil:
+    cdef Table* table = <Table*>calloc(1, sizeof(Table) + (slots - 1) * sizeof(Slot))
+    if table != NULL:
+        table.mask = slots - 1
+    return table
+
+
+# -- Python face --
+
+@final
+cdef class Package:
+    """A body ready to be served: its bytes, its identity, its Content-Format.
+
+    `data` is any bytes-like object; its memory is held, not copied, and must not change. `check_code`
+    is the versionCheckCode, 0..FFFF (0 is kept for "not used" and becomes FFFF). The ETag of every
+    block is the PID: check code, then the first 6 bytes of SHA-256.
+
+    >>> import hashlib
+    >>> body = bytes(i & 0xFF for i in range(1300))
+    >>> Package(body, sha256=hashlib.sha256(body).digest(), check_code=0x4EA0).etag.hex()
+    '4ea021b62388bdd4'
+    """
+
+    def __init__(
+        self, data, *, bytes sha256, unsigned int check_code, uint16_t content_format=42, bint discovery=False
+    ):
+        cdef const uint8_t[::1] view = data
+        cdef uint32_t written
+        if len(sha256) != 32:
+            raise ValueError(f"SHA-256 has 32 bytes, not {len(sha256)}")
+        if check_code > 0xFFFF:
+            raise ValueError(f"a versionCheckCode has 16 bits, not {check_code:#x}")
+        if view.shape[0] > BLOCK_BODY_MAX:
+            raise PackageTooLargeError(f"{view.shape[0]} bytes are more than 2**20 blocks of 1024 bytes")
+        self._buffer = view
+        self.sha256 = sha256
+        check_code = check_code or 0xFFFF
+        self.body.data = &view[0] if view.shape[0] else NULL
+        self.body.length = <uint32_t>view.shape[0]
+        self.body.content_format = content_format
+        self.body.discovery = discovery
+        self.body.etag[0] = <uint8_t>(check_code >> 8)
+        self.body.etag[1] = <uint8_t>check_code
+        memcpy(self.body.etag + 2, <const uint8_t*>sha256, ETAG_LENGTH - 2)
+        written = option_write(self.body.prefix, ETAG, self.body.etag, ETAG_LENGTH)
+        written += option_uint_write(self.body.prefix + written, CONTENT_FORMAT - ETAG, content_format)
+        self.body.prefix_length = <uint8_t>written
+
+    @property
+    def etag(self):
+        """The PID, 8 bytes."""
+        return self.body.etag[:ETAG_LENGTH]
+
+    @property
+    def content_format(self):
+        """Content-Format number, 42 (application/octet-stream) unless said otherwise."""
+        return self.body.content_format
+
+    def __len__(self):
+        return self.body.length
+
+    def __repr__(self):
+        return f"<Package {self.etag.hex()} of {self.body.length} bytes>"
+
+
+@final
+cdef class Catalog:
+    """Path -> package. Change it from Python; responders read it from any thread without a lock.
+
+    >>> import hashlib
+    >>> from headgate.engine.ledger import Ledger
+    >>> catalog = Catalog(Ledger(8))
+    >>> catalog.publish(b"fw/v2.bin", Package(b"abc", sha256=hashlib.sha256(b"abc").digest(), check_code=1))
+    >>> b"fw/v2.bin" in catalog, len(catalog)
+    (True, 1)
+    >>> catalog.withdraw(b"fw/v2.bin")
+    True
+    """
+
+    def __cinit__(self, Ledger ledger not None):
+        self.ledger = ledger
+        self.state = <CatalogState*>calloc(1, sizeof(CatalogState))
+        if self.state == NULL:
+            raise MemoryError
+        self.state.epoch = 1
+        self.state.seed = secrets.randbits(64)
+        self.state.table = <uint64_t>table_new(SLOTS_MIN)
+        if self.state.table == EMPTY:
+            raise MemoryError
+
+    def __dealloc__(self):
+        # A listener holds a reference to its catalog, so here nobody reads any more.
+        cdef Table* table
+        cdef uint64_t at
+        if self.state == NULL:
+            return
+        table = <Table*><void*>self.state.table
+        if table != NULL:
+            for at in range(table.mask + 1):
+                if table.slots[at].entry > TOMBSTONE:
+                    entry_free(<Entry*><void*>table.slots[at].entry)
+            free(table)
+        while self.oldest != NULL:
+            self._free_oldest()
+        free(self.state)
+
+    def publish(self, bytes path, Package package not None, *, bint replace=False):
+        """Serve `package` under `path` (joined by '/', no leading one) to everyone.
+
+        Publishing again what is published changes nothing. Raises PathError for a path nobody could
+        ask, PathTakenError when it serves something else and `replace` is not set.
+        """
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        if entry != NULL and entry.record == NULL and same_package(entry, package):
+            return
+        self.insert(path, package, -1, replace)
+
+    def grant(self, bytes path, Package package not None):
+        """Serve `package` under `path` and count it in a ledger record, whose index is returned.
+
+        Granting the same bytes again returns the record they have. Raises GrantLimitError when the
+        ledger is full, and what `publish` raises.
+        """
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        cdef uint32_t index
+        if entry != NULL and entry.record != NULL and same_package(entry, package):
+            return entry.record_index
+        self.reclaim()
+        index = self.ledger.allocate()
+        try:
+            self.insert(path, package, index, False)
+        except BaseException:
+            self.ledger.give_back(index)
+            raise
+        return index
+
+    def withdraw(self, bytes path):
+        """Stop serving `path`; False when it was not served. Replies under way are not disturbed."""
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        cdef Slot* slot
+        if entry == NULL:
+            return False
+        slot = self._slot_of(entry)
+        store_release(&slot.entry, TOMBSTONE)
+        self.live -= 1
+        self._retire_entry(<Entry*>entry)
+        return True
+
+    def reclaim(self):
+        """Free what was withdrawn or replaced and no reader can hold; returns how much still waits."""
+        cdef uint64_t safe = load_acquire(&self.state.epoch)
+        cdef uint64_t epoch
+        cdef Py_ssize_t waiting = 0
+        cdef Retired* retired
+        cdef int i
+        fence_sequential()
+        for i in range(CATALOG_READERS_MAX):
+            epoch = load_acquire(&self.state.readers[i].epoch)
+            if epoch != 0 and epoch < safe:
+                safe = epoch
+        while self.oldest != NULL and self.oldest.epoch <= safe:
+            self._free_oldest()
+        retired = self.oldest
+        while retired != NULL:
+            waiting += 1
+            retired = retired.next
+        return waiting
+
+    def find(self, bytes path):
+        """(package, ledger record index or None) served under `path`, or None."""
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        if entry == NULL:
+            return None
+        return <object>entry.package, None if entry.record == NULL else entry.record_index
+
+    def __contains__(self, bytes path):
+        return catalog_find(self.state, path, <uint32_t>len(path)) != NULL
+
+    def __len__(self):
+        return self.live
+
+    cdef int insert(self, bytes path, Package package, int64_t record_index, bint replace) except -1:
+        cdef uint32_t length = <uint32_t>len(path)
+        cdef const Entry* old
+        cdef Entry* entry
+        cdef Slot* slot
+        if not 0 < len(path) <= PATH_LENGTH_MAX:
+            raise PathError(f"a path has 1..{PATH_LENGTH_MAX} bytes, not {len(path)}: {path!r}")
+        if path[0] == 0x2F:
+            raise PathError(f"a path begins without '/': {path!r}")
+        self.reclaim()
+        old = catalog_find(self.state, path, length)
+        if old != NULL and not replace:
+            raise PathTakenError(f"{path!r} serves {<object>old.package!r}; withdraw it or ask to replace it")
+        if old == NULL and (self.filled + 1) * 2 > <Py_ssize_t>(<Table*><void*>self.state.table).mask + 1:
+            self.grow()
+        entry = <Entry*>malloc(sizeof(Entry) - PATH_LENGTH_MAX - 1 + length)
+        if entry == NULL:
+            raise MemoryError
+        entry.hash = path_hash(self.state.seed, path, length)
+        entry.body = &package.body
+        entry.record = NULL if record_index < 0 else &self.ledger.records[record_index]
+        entry.record_index = 0 if record_index < 0 else <uint32_t>record_index
+        entry.package = <PyObject*>package
+        entry.path_length = <uint16_t>length
+        memcpy(entry.path, <const uint8_t*>path, length)
+        Py_INCREF(package)
+        if old != NULL:
+            slot = self._slot_of(old)
+            store_release(&slot.entry, <uint64_t>entry)
+            self._retire_entry(<Entry*>old)
+            return 0
+        slot = empty_slot(<Table*><void*>self.state.table, entry.hash)
+        slot.hash = entry.hash
+        store_release(&slot.entry, <uint64_t>entry)
+        self.live += 1
+        self.filled += 1
+        return 0
+
+    cdef Slot* _slot_of(self, const Entry* entry) noexcept:
+        cdef Table* table = <Table*><void*>self.state.table
+        cdef uint64_t at = entry.hash & table.mask
+        while table.slots[at].entry != <uint64_t>entry:
+            at = (at + 1) & table.mask
+        return &table.slots[at]
+
+    # Move the live entries into a table at most a quarter full, and retire the old one.
+    cdef int grow(self) except -1:
+        cdef Table* old = <Table*><void*>self.state.table
+        cdef uint64_t slots = SLOTS_MIN
+        cdef Table* table
+        cdef Slot* slot
+        cdef uint64_t at
+        while slots < <uint64_t>(self.live + 1) * 4:
+            slots *= 2
+        table = table_new(slots)
+        if table == NULL:
+            raise MemoryError
+        for at in range(old.mask + 1):
+            if old.slots[at].entry > TOMBSTONE:
+                slot = empty_slot(table, old.slots[at].hash)
+                slot.hash = old.slots[at].hash
+                slot.entry = old.slots[at].entry
+        store_release(&self.state.table, <uint64_t>table)
+        self.filled = self.live
+        self.retire(old, NULL, -1)
+        return 0
+
+    cdef int _retire_entry(self, Entry* entry) except -1:
+        return self.retire(entry, entry.package, -1 if entry.record == NULL else entry.record_index)
+
+    cdef int retire(self, void* memory, PyObject* package, int64_t record_index) except -1:
+        cdef Retired* retired = <Retired*>malloc(sizeof(Retired))
+        if retired == NULL:
+            raise MemoryError
+        store_release(&self.state.epoch, load_relaxed(&self.state.epoch) + 1)
+        retired.epoch = load_relaxed(&self.state.epoch)
+        retired.memory = memory
+        retired.package = package
+        retired.record_index = record_index
+        retired.next = NULL
+        if self.newest == NULL:
+            self.oldest = retired
+        else:
+            self.newest.next = retired
+        self.newest = retired
+        return 0
+
+    cdef void _free_oldest(self) noexcept:
+        cdef Retired* retired = self.oldest
+        self.oldest = retired.next
+        if self.oldest == NULL:
+            self.newest = NULL
+        if retired.record_index >= 0:
+            self.ledger.give_back(<uint32_t>retired.record_index)
+        if retired.package != NULL:
+            Py_DECREF(<object>retired.package)
+        free(retired.memory)
+        free(retired)
+
+    # A place for one more reader, to be given back when it will not read again.
+    cdef Reader* take_reader(self) except NULL:
+        cdef int i
+        for i in range(CATALOG_READERS_MAX):
+            if not self.state.readers[i].taken:
+                self.state.readers[i].taken = True
+                return &self.state.readers[i]
+        raise RuntimeError(f"a catalog has at most {CATALOG_READERS_MAX} listeners")
+
+    cdef void give_reader(self, Reader* reader) noexcept:
+        store_release(&reader.epoch, 0)
+        reader.taken = False
+
+
+cdef bint same_package(const Entry* entry, Package package):
+    cdef Package served = <Package>entry.package
+    return served.sha256 == package.sha256 and served.etag == package.etag and (
+        served.body.content_format == package.body.content_format)
+
+
+cdef void entry_free(Entry* entry) noexcept:
+    Py_DECREF(<object>entry.package)
+    free(entry)

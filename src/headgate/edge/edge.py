@@ -1,0 +1,312 @@
+"""The embeddable edge: catalog, listeners and grants, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from headgate.edge.discovery import Discovery
+from headgate.edge.events import (
+    Announcer,
+    DownloadCompleted,
+    DownloadEvent,
+    DownloadProgressed,
+    DownloadStalled,
+    DownloadStarted,
+)
+from headgate.edge.grant import Grant
+from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
+from headgate.engine.catalog import Catalog, Package
+from headgate.engine.ledger import Ledger
+from headgate.engine.responder import OUTCOMES, Responder
+from headgate.errors import PathError
+from headgate.model import Stats
+from headgate.transport.udp import UdpEndpoint
+
+COAP_PORT = 5683
+KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
+URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
+REPLIES = OUTCOMES[: OUTCOMES.index("short")]
+SILENCES = OUTCOMES[OUTCOMES.index("short") : OUTCOMES.index("handed over")]
+
+Source = Path | str | bytes | bytearray | memoryview
+"""A file's path (str or Path), or the bytes themselves."""
+
+
+class Edge:
+    """Serves packages by CoAP Block2 on the caller's loop: `async with Edge() as edge: ...`.
+
+    `host` None listens on every address of both families; `port` 0 takes a free one. `threads=N` serves in
+    N native threads that a busy loop cannot slow. `secret` makes the grants' URIs; give the same one after
+    a restart, and devices resume. `authority` is the `host[:port]` written into them. Block sizes are bytes
+    (16..1024): the least offered, the most sent, and what is sent when the device names none.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str | None = None,
+        port: int = COAP_PORT,
+        threads: int = 0,
+        secret: bytes | None = None,
+        authority: str | None = None,
+        smallest_block: int = 16,
+        largest_block: int = 1024,
+        default_block: int = 512,
+        receive_buffer_bytes: int = 4 << 20,
+        ring_bytes: int = 1 << 20,
+        grants_max: int = 1 << 20,
+        spool: Path | None = None,
+        look_every_s: float = 1.0,
+        stall_after_s: float = 60.0,
+    ) -> None:
+        self._secret = secret if secret is not None else secrets.token_bytes(32)
+        self._authority = authority
+        self._spool = spool or default_spool()
+        self._look_every_s = look_every_s
+        self._stall_after_s = stall_after_s
+        self._listen = (host, port, threads, receive_buffer_bytes, ring_bytes)
+        self._ledger = Ledger(grants_max)
+        self._catalog = Catalog(self._ledger)
+        self._responder = Responder(
+            self._catalog,
+            smallest_block=smallest_block,
+            largest_block=largest_block,
+            default_block=default_block,
+        )
+        self._discovery = Discovery(self._catalog)
+        self._announcer = Announcer()
+        self._grants: dict[int, Grant] = {}
+        self._endpoint: UdpEndpoint | None = None
+
+    # -- life --
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Bind and serve. Raises AddressError when the address cannot be used."""
+        if self._endpoint is not None:
+            raise RuntimeError("this Edge was started before; make a new one")
+        host, port, threads, receive_buffer_bytes, ring_bytes = self._listen
+        self._loop = asyncio.get_running_loop()
+        self._endpoint = UdpEndpoint(
+            self._responder,
+            host=host,
+            port=port,
+            threads=threads,
+            receive_buffer_bytes=receive_buffer_bytes,
+            ring_bytes=ring_bytes,
+            on_handover=self._handed_over,
+        )
+        self._discovery.start(self._loop)
+        self._endpoint.start()
+        self._looked_ns = time.monotonic_ns()
+        self._next_look = self._loop.call_later(self._look_every_s, self._look)
+
+    async def close(self) -> None:
+        """Answer what was received, then stop serving and end the events."""
+        self._next_look.cancel()
+        self._discovery.stop()
+        await self._started().close()
+        self._announcer.close()
+
+    def _started(self) -> UdpEndpoint:
+        if self._endpoint is None:
+            raise RuntimeError("the Edge is not started: use it in `async with`, or call start()")
+        return self._endpoint
+
+    @property
+    def host(self) -> str:
+        """The bound host; "::" or "0.0.0.0" for every address."""
+        return self._started().address[0]
+
+    @property
+    def port(self) -> int:
+        """The bound port."""
+        return self._started().address[1]
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why a listener thread ended before its time, if one did."""
+        return self._started().failure
+
+    # -- packages --
+
+    async def load(
+        self, source: Source, *, check_code: int | None = None, content_format: int = 42
+    ) -> Package:
+        """A package ready to be published or granted; files are copied and hashed outside the loop.
+
+        `check_code` overrides the computed versionCheckCode (it leads the ETag). Raises PackageError for
+        what cannot be read, PackageTooLargeError for more than 2**20 of the smallest blocks offered.
+        """
+        if isinstance(source, Path | str):
+            path = Path(source)
+            self._responder.check_size(await asyncio.to_thread(_size_of, path))
+            taken = await asyncio.to_thread(snapshot_file, path, self._spool)
+        else:
+            self._responder.check_size(memoryview(source).nbytes)
+            taken = await asyncio.to_thread(snapshot_bytes, source)
+        package = Package(
+            taken.memory,
+            sha256=taken.sha256,
+            check_code=taken.check_code if check_code is None else check_code,
+            content_format=content_format,
+        )
+        self._responder.check_size(len(package))
+        return package
+
+    async def publish(
+        self,
+        path: str,
+        source: Source | Package,
+        *,
+        replace: bool = False,
+        check_code: int | None = None,
+        content_format: int = 42,
+    ) -> Package:
+        """Serve a package to everyone under `path`, such as "fw/v2.bin", and list it for discovery.
+
+        Raises what `load` raises, PathError for a path nobody could ask, and PathTakenError when the path
+        serves another package and `replace` is not set. What is being downloaded under a replaced path
+        continues with the new bytes under a new ETag; a new path for new bytes spares devices that.
+        """
+        joined = path_bytes(path)
+        if not isinstance(source, Package):
+            source = await self.load(source, check_code=check_code, content_format=content_format)
+        self._catalog.publish(joined, source, replace=replace)
+        self._discovery.add(joined, source)
+        return source
+
+    def grant(self, package: Package, endpoint: str) -> Grant:
+        """Let one endpoint download `package` at a URI of its own, the same one each time.
+
+        Raises GrantLimitError when `grants_max` are given, and PathError when the URI passes the 255 bytes
+        of LwM2M's Package URI.
+        """
+        message = endpoint.encode() + b"\0" + package.etag
+        digest = hmac.digest(self._secret, message, "sha256")
+        key = base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode()
+        uri = f"coap://{self.authority}/{key}"
+        if len(uri) > URI_MAX_BYTES:
+            raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {len(uri)}: {uri}")
+        index = self._catalog.grant(key.encode(), package)
+        if index not in self._grants:
+            self._grants[index] = Grant(endpoint, package, key, uri, self._ledger, index)
+        return self._grants[index]
+
+    def withdraw(self, what: str | Grant) -> bool:
+        """Stop serving a public path or a grant; False when it was not served any more."""
+        if isinstance(what, Grant):
+            if self._grants.get(what.index) is not what:
+                return False
+            what.freeze()
+            del self._grants[what.index]
+            return self._catalog.withdraw(what.key.encode())
+        joined = path_bytes(what)
+        return self._discovery.remove(joined) and self._catalog.withdraw(joined)
+
+    @property
+    def authority(self) -> str:
+        """`host[:port]` of the URIs: what was given, else the bound address, else this machine's name."""
+        if self._authority is not None:
+            return self._authority
+        host, port = self._started().address
+        if host in ("::", "0.0.0.0"):
+            host = os.uname().nodename
+        elif ":" in host:
+            host = f"[{host}]"
+        return host if port == COAP_PORT else f"{host}:{port}"
+
+    # -- what happens --
+
+    def events(self) -> AsyncIterator[DownloadEvent]:
+        """What happens to granted downloads from this call on, until the edge closes."""
+        return self._announcer.read()
+
+    @property
+    def stats(self) -> Stats:
+        """Counters since the start, readable after the end too."""
+        endpoint = self._started()
+        outcomes = endpoint.outcomes()
+        counts = endpoint.counts()
+        return Stats(
+            received=sum(outcomes.values()),
+            blocks=outcomes["2.05"],
+            payload_bytes=counts["payload bytes"],
+            last_blocks=counts["last blocks"],
+            answered={name: outcomes[name] for name in REPLIES},
+            dropped={name: outcomes[name] for name in SILENCES},
+            handed_over=outcomes["handed over"],
+            ring_full=counts["ring full"],
+            batches=counts["batches"],
+            sent=counts["sent"],
+            send_failed=counts["send failed"],
+            send_blocked=counts["send blocked"],
+            receive_errors=counts["receive errors"],
+            receive_buffer_bytes=endpoint.receive_buffer_bytes,
+            packages=len(self._discovery),
+            grants=len(self._grants),
+            events_lost=self._announcer.lost,
+        )
+
+    def _handed_over(self, kind: str, value: object) -> None:
+        if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
+            grant = self._grants.get(value)
+            if grant is not None:
+                event = DownloadStarted if kind == "started" else DownloadCompleted
+                self._announcer.announce(event(grant, grant.progress))
+
+    def _look(self) -> None:
+        """Once per `look_every_s`: tell who moved and who stopped, and free what was withdrawn."""
+        now_ns = time.monotonic_ns()
+        self._catalog.reclaim()
+        if self._announcer.listened_to:
+            stall_ns = int(self._stall_after_s * 1e9)
+            self._tell(DownloadProgressed, self._looked_ns, now_ns)
+            self._tell(DownloadStalled, max(1, self._looked_ns - stall_ns), max(1, now_ns - stall_ns))
+        self._looked_ns = now_ns
+        self._next_look = self._loop.call_later(self._look_every_s, self._look)
+
+    def _tell(self, event: type[DownloadEvent], from_ns: int, until_ns: int) -> None:
+        """Announce `event` for the unfinished downloads whose last block left in that time."""
+        for index in self._ledger.served_between(from_ns, until_ns):
+            grant = self._grants.get(index)
+            if grant is not None and not grant.progress.served_to_end:
+                self._announcer.announce(event(grant, grant.progress))
+
+
+def path_bytes(path: str) -> bytes:
+    """A package path as requests name it: Uri-Path segments joined by "/", no leading one.
+
+    Raises PathError for segments that URI normalisation would remove (RFC 3986 section 5.2.4).
+    """
+    joined = path.removeprefix("/")
+    if not joined or any(segment in ("", ".", "..") for segment in joined.split("/")):
+        raise PathError(
+            f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}"
+        )
+    return joined.encode()
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file as it stands, 0 when it cannot be told; the copy says what is wrong."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,92 @@
+"""An own copy of a package: what happens to the source afterwards never touches what is served.
+
+A file is copied once into an unnamed file of ours and mapped from there, so it costs address space and
+page cache, and truncating or replacing the source cannot take a served page away. The hashes are taken
+while copying; the mapping itself is read by the kernel alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.errors import PackageError, PackageTooLargeError
+from headgate.wire.crc import check_code
+
+CHUNK_BYTES = 1 << 20
+BODY_MAX_BYTES = 1 << 30  # 2**20 blocks of 1024 bytes: RFC 7959 section 2.2
+MAPPED_FROM_BYTES = 1 << 16  # below, a bytes object is smaller than a mapping's bookkeeping
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Bytes that no one else can change, with their SHA-256 and their PCP check code."""
+
+    memory: bytes | mmap.mmap
+    sha256: bytes
+    check_code: int
+
+
+def snapshot_bytes(data: bytes | bytearray | memoryview) -> Snapshot:
+    """A snapshot of bytes in memory; `bytes` are shared, anything that can change is copied."""
+    body = bytes(data)
+    return Snapshot(body, hashlib.sha256(body).digest(), check_code(body))
+
+
+def snapshot_file(path: Path, spool: Path) -> Snapshot:
+    """A snapshot of a regular file, copied into `spool`. Blocking; run it outside the loop.
+
+    Raises PackageError when the file cannot be read or the copy not be written, and
+    PackageTooLargeError when it has more bytes than Block2 can ever carry.
+    """
+    try:
+        source = path.open("rb", buffering=0)
+    except OSError as error:
+        raise PackageError(f"cannot read {path}: {error.strerror}") from error
+    with source:
+        kind = os.fstat(source.fileno()).st_mode
+        if not stat.S_ISREG(kind):
+            raise PackageError(f"cannot serve {path}: it is not a regular file")
+        try:
+            copy = tempfile.TemporaryFile(dir=spool, buffering=0)  # noqa: SIM115  (closed below)
+        except OSError as error:
+            raise PackageError(f"cannot keep a copy of {path} in {spool}: {error.strerror}") from error
+        with copy:
+            return _copied(source.fileno(), copy.fileno(), path, spool)
+
+
+def _copied(source: int, copy: int, path: Path, spool: Path) -> Snapshot:
+    sha256 = hashlib.sha256()
+    code = 0
+    length = 0
+    try:
+        while chunk := os.read(source, CHUNK_BYTES):
+            sha256.update(chunk)
+            code = check_code(chunk, code)
+            length += len(chunk)
+            if length > BODY_MAX_BYTES:
+                raise PackageTooLargeError(
+                    f"{path} has more than {BODY_MAX_BYTES} bytes, the most that Block2 can carry"
+                )
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(copy, rest) :]
+    except OSError as error:
+        raise PackageError(f"cannot copy {path} to {spool}: {error.strerror}") from error
+    memory: bytes | mmap.mmap
+    if length < MAPPED_FROM_BYTES:
+        memory = os.pread(copy, length, 0)
+    else:
+        memory = mmap.mmap(copy, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
+    return Snapshot(memory, sha256.digest(), code)
+
+
+def default_spool() -> Path:
+    """Where copies go unless told: /var/tmp, which is a disk where /tmp may be memory."""
+    spool = Path("/var/tmp")
+    return spool if os.access(spool, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())

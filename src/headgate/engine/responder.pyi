@@ -1,0 +1,23 @@
+from typing import final
+
+from headgate.engine.catalog import Catalog
+
+OUTCOMES: tuple[str, ...]
+
+@final
+class Responder:
+    catalog: Catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        smallest_block: int = 16,
+        largest_block: int = 1024,
+        default_block: int = 512,
+        handover: bool = False,
+    ) -> None: ...
+    def check_size(self, length: int) -> None: ...
+    def respond(
+        self, datagram: bytes | bytearray | memoryview, *, truncated: bool = False, now_ns: int = 1
+    ) -> tuple[str, bytes | None]: ...
+    def _py_respond_many(self, datagrams: list[bytes], rounds: int) -> int: ...

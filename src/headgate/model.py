@@ -1,0 +1,66 @@
+"""Plain values that several rooms speak of. Ground floor: imports nothing of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the edge has served of one granted download. Times are CLOCK_MONOTONIC, 0 before the first block.
+
+    The bytes `start_bytes`..`offset_bytes` were served without a gap; a device that resumes in the
+    middle begins a new run there. `position_bytes` is the end of the block served last: it falls back
+    when a device starts over. `length_bytes` is 0 until a block was served.
+    """
+
+    started_monotonic_s: float
+    served_monotonic_s: float
+    start_bytes: int
+    offset_bytes: int
+    position_bytes: int
+    length_bytes: int
+    blocks: int
+    bytes: int
+    repeats: int
+    runs: int
+
+    @property
+    def served_to_end(self) -> bool:
+        """Whether the run reached the end of the body. Only the device knows whether it kept the bytes."""
+        return self.blocks > 0 and self.offset_bytes == self.length_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """Counters of one edge since its start, over all its listeners."""
+
+    received: int
+    """Datagrams received."""
+    blocks: int
+    """2.05 answers."""
+    payload_bytes: int
+    """Their payload."""
+    last_blocks: int
+    """2.05 answers that ended their body: downloads served to the end, whoever asked."""
+    answered: dict[str, int]
+    """Replies by code, "2.05" to "5.05", and Resets by cause."""
+    dropped: dict[str, int]
+    """Datagrams that deserve no answer, by cause."""
+    handed_over: int
+    """Datagrams for whoever takes what is not a package request."""
+    ring_full: int
+    """Of those and of marks, what found the handover ring full."""
+    batches: int
+    """Receive calls that brought something."""
+    sent: int
+    send_failed: int
+    send_blocked: int
+    receive_errors: int
+    receive_buffer_bytes: int
+    """SO_RCVBUF as the kernel granted it."""
+    packages: int
+    """Public paths."""
+    grants: int
+    events_lost: int
+    """Events that a slow reader of `Edge.events` did not get."""

@@ -1,0 +1,203 @@
+"""Listeners on the running loop or in native threads; hands datagrams over, sends replies.
+
+The one file of this room that knows asyncio. Works on any loop with add_reader (uvloop or asyncio).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from headgate.engine.responder import Responder
+from headgate.transport.listener import Listener
+from headgate.transport.sockets import Bound, bind
+
+STOP_DRAINS = 64  # drains of up to 512 datagrams each that a stop may answer before it closes
+STOP_WRITABLE_S = 1.0  # how long a stop waits for a full socket
+
+Handover = Callable[[str, object], None]
+"""Called on the loop with what `Listener.take` describes: ("datagram", ...), ("started", index), ..."""
+
+
+class UdpEndpoint:
+    """One UDP address that a Responder serves.
+
+    `threads=0` serves on the running loop, a bounded number of datagrams per wake-up; `threads=N` in N
+    native threads that never take the GIL, each with a socket of its own on the same port.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        *,
+        host: str | None,
+        port: int,
+        threads: int,
+        receive_buffer_bytes: int,
+        ring_bytes: int,
+        on_handover: Handover,
+    ) -> None:
+        """Bind at once, serve from `start` on. Raises AddressError."""
+        if not 0 <= threads <= 64:
+            raise ValueError(f"threads is 0 (the loop) to 64, not {threads}")
+        self._on_handover = on_handover
+        self._threads: list[threading.Thread] = []
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if threads else -1
+        self._bound: list[Bound] = []
+        self.failure: OSError | None = None
+        try:
+            self._bound = bind(host, port, count=max(1, threads), receive_buffer_bytes=receive_buffer_bytes)
+            self._listeners = [
+                Listener(
+                    bound.socket.fileno(),
+                    responder,
+                    packet_info=bound.packet_info,
+                    ring_bytes=ring_bytes,
+                    wake_fd=self._wake_fd,
+                )
+                for bound in self._bound
+            ]
+        except BaseException:
+            self._close_descriptors()
+            raise
+        self._threaded = threads > 0
+        host, port = self._bound[0].socket.getsockname()[:2]
+        self._address = (host, port)
+        self.receive_buffer_bytes = self._bound[0].socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are bound; the host is "::" or "0.0.0.0" for every address."""
+        return self._address
+
+    def start(self) -> None:
+        """Serve from now on. Call it on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        if not self._threaded:
+            self._bound[0].socket.setblocking(False)
+            self._loop.add_reader(self._bound[0].socket, self._readable)
+            return
+        self._loop.add_reader(self._wake_fd, self._woken)
+        for number, listener in enumerate(self._listeners):
+            thread = threading.Thread(
+                target=self._run, args=(listener,), name=f"headgate-listener-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    async def close(self) -> None:
+        """Answer what is queued, then close. Nothing that was received whole is left unanswered."""
+        if self._threaded:
+            for listener in self._listeners:
+                listener.stop()
+            for thread in self._threads:
+                await self._loop.run_in_executor(None, thread.join)
+            self._loop.remove_reader(self._wake_fd)
+        else:
+            self._loop.remove_reader(self._bound[0].socket)
+            self._loop.remove_writer(self._bound[0].socket)
+            await self._drain_queued()
+        self._take_all()
+        self._close_descriptors()
+
+    def send(self, address: bytes, control: bytes, datagram: bytes) -> None:
+        """Send one datagram to a raw sockaddr, from the address that `control` (packet info) names.
+
+        Both are as a handed-over datagram brought them. Raises OSError when the kernel refuses.
+        """
+        self._listeners[0].send(address, control, datagram)
+
+    def outcomes(self) -> Counter[str]:
+        """Datagrams received by what became of each, over all listeners; names of `responder.OUTCOMES`."""
+        return sum((Counter(listener.outcomes()) for listener in self._listeners), Counter())
+
+    def counts(self) -> Counter[str]:
+        """The counters of `Listener.counts`, over all listeners."""
+        return sum((Counter(listener.counts()) for listener in self._listeners), Counter())
+
+    # -- on the loop --
+
+    def _readable(self) -> None:
+        try:
+            state = self._listeners[0].drain()
+        except OSError:
+            self._loop.remove_reader(self._bound[0].socket)
+            raise
+        if state == "blocked":
+            self._loop.remove_reader(self._bound[0].socket)
+            self._loop.add_writer(self._bound[0].socket, self._writable)
+        if self._listeners[0].handed:
+            self._take_all()
+
+    def _writable(self) -> None:
+        if self._listeners[0].flush():
+            self._loop.remove_writer(self._bound[0].socket)
+            self._loop.add_reader(self._bound[0].socket, self._readable)
+
+    async def _drain_queued(self) -> None:
+        listener = self._listeners[0]
+        for _ in range(STOP_DRAINS):
+            state = listener.drain()
+            if state == "idle":
+                break
+            if state == "blocked" and not await self._flushed():
+                listener.abandon()
+                break
+
+    async def _flushed(self) -> bool:
+        writable: asyncio.Future[None] = self._loop.create_future()
+
+        def flush() -> None:
+            if self._listeners[0].flush() and not writable.done():
+                writable.set_result(None)
+
+        self._loop.add_writer(self._bound[0].socket, flush)
+        try:
+            await asyncio.wait_for(writable, STOP_WRITABLE_S)
+        except TimeoutError:
+            return False
+        finally:
+            self._loop.remove_writer(self._bound[0].socket)
+        return True
+
+    # -- in threads --
+
+    def _run(self, listener: Listener) -> None:
+        try:
+            listener.run()
+        except OSError as error:
+            self._loop.call_soon_threadsafe(self._failed, error)
+
+    def _failed(self, error: OSError) -> None:
+        self.failure = error
+        self._loop.call_exception_handler(
+            {"message": "a listener's socket became unusable", "exception": error}
+        )
+
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # another wake-up has read it already
+            os.eventfd_read(self._wake_fd)
+        self._take_all()
+
+    # -- both --
+
+    def _take_all(self) -> None:
+        for listener in self._listeners:
+            if listener.handed:
+                for kind, value in listener.take():
+                    self._on_handover(kind, value)
+                if listener.handed:
+                    # More than one turn's worth: let the loop breathe, then go on.
+                    self._loop.call_soon(self._take_all)
+
+    def _close_descriptors(self) -> None:
+        for bound in self._bound:
+            bound.socket.close()
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
