@@ -331,8 +331,6 @@ cdef void run_start(Run* run) noexcept nogil:
 
 cdef void run_resume(Run* run) noexcept nogil:
     run.started_ns = monotonic_ns() - run.now_ns
-    # Answers that came during the pause are read before any request is held to be late.
-    run.swept_ns = max(run.swept_ns, run.now_ns + 1000000)
 
 
 cdef RunResult run_turns(Run* run, uint64_t until_ns) noexcept nogil:
