@@ -38,7 +38,7 @@ BOUND_S = 30  # a run that takes longer has hung
 
 @pytest.fixture
 def echo():
-    """An Echo at work, with what `fleet_of` wants to know of a server; the body is 6000 blocks of 16 bytes."""
+    """An Echo at work, as `fleet_of` wants to know a server; the body is 6000 blocks of 16 bytes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.bind(("127.0.0.1", 0))
         echo = Echo(bound.fileno(), 64)
