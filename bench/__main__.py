@@ -19,9 +19,13 @@ RESULTS = HERE / "results"
 def main() -> int:
     """Measure and report; pytest's exit code."""
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="show that all runs; figures too short to quote")
+    arguments.add_argument(
+        "--quick", action="store_true", help="show that all runs; figures too short to quote"
+    )
     arguments.add_argument("-k", default="", help="only benchmarks whose name matches, as of pytest")
-    arguments.add_argument("questions", nargs="*", choices=[*QUESTIONS, []], help="of these files; all by default")
+    arguments.add_argument(
+        "questions", nargs="*", choices=[*QUESTIONS, []], help="of these files; all by default"
+    )
     given = arguments.parse_args()
     RESULTS.mkdir(exist_ok=True)
     written = RESULTS / time.strftime("%Y%m%dT%H%M%S.json")
@@ -50,7 +54,13 @@ def report(results: dict[str, Any]) -> None:
         f"{machine['build']} build of {machine['commit']}",
         title_justify="left",
     )
-    for heading, justify in (("group", "left"), ("what", "left"), ("figure", "right"), ("ratio", "right"), ("facts", "left")):
+    for heading, justify in (
+        ("group", "left"),
+        ("what", "left"),
+        ("figure", "right"),
+        ("ratio", "right"),
+        ("facts", "left"),
+    ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for bench in results["benchmarks"]:
         facts = dict(bench["extra_info"])
@@ -83,7 +93,10 @@ def ratio(facts: dict[str, Any]) -> str:
 
 def spelled(facts: dict[str, Any]) -> str:
     """The remaining facts in one line."""
-    return ", ".join(f"{name} {value:,.1f}" if isinstance(value, float) else f"{name} {value}" for name, value in facts.items())
+    return ", ".join(
+        f"{name} {value:,.1f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in facts.items()
+    )
 
 
 if __name__ == "__main__":

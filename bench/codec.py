@@ -10,7 +10,11 @@ from headgate.wire.coap import Message, _py_parse_many
 from headgate.wire.crc import check_code
 
 TYPICAL = Message(
-    type=0, code=1, message_id=0x7D34, token=b"\x01\x02\x03\x04", options=[(11, b"abcdefghijklmnop"), (23, b"\x16")]
+    type=0,
+    code=1,
+    message_id=0x7D34,
+    token=b"\x01\x02\x03\x04",
+    options=[(11, b"abcdefghijklmnop"), (23, b"\x16")],
 )
 REGISTER = Message(
     type=0,
@@ -31,7 +35,8 @@ REGISTER = Message(
 
 @pytest.mark.benchmark(group="codec")
 @pytest.mark.parametrize(
-    "message", [pytest.param(TYPICAL, id="parse a block request"), pytest.param(REGISTER, id="parse a Register")]
+    "message",
+    [pytest.param(TYPICAL, id="parse a block request"), pytest.param(REGISTER, id="parse a Register")],
 )
 def bench_parse(benchmark: Any, message: Message, quick: bool) -> None:
     """`message_parse` over 64 copies of one datagram."""

@@ -106,7 +106,13 @@ def bench_edge(
 @pytest.mark.parametrize("devices", [64, 1_000])
 @pytest.mark.parametrize("peer", ["aiocoap", "libcoap"])
 def bench_against(
-    benchmark: Any, peer: str, devices: int, body: bytes, body_file: Path, edges: dict[str, Server], quick: bool
+    benchmark: Any,
+    peer: str,
+    devices: int,
+    body: bytes,
+    body_file: Path,
+    edges: dict[str, Server],
+    quick: bool,
 ) -> None:
     """Another server on the same work, the edge's loop as the base: how many times its CPU per block."""
     if peer == "libcoap":
@@ -152,7 +158,9 @@ def bench_size_of_package(
         with (
             large,
             start_edge(folder / "small", threads=1) as of_small,
-            start("edge", "edge", "--body", folder / "large", "--threads", 1, "--smallest-block", 1024) as of_large,
+            start(
+                "edge", "edge", "--body", folder / "large", "--threads", 1, "--smallest-block", 1024
+            ) as of_large,
             Load(of_small, b"\xa5" * (64 << 10), devices=64, sockets=64, szx=6, seed=1) as few,
             Load(of_large, large, devices=64, sockets=64, szx=6, seed=1, start="random") as many,
         ):
@@ -223,7 +231,10 @@ def bench_beside(
             server.command("block", 0.05, duration_s + 0.5)
         before = edge.downloader.stats
         benchmark.pedantic(latencies_s, (edge, duration_s), rounds=1)
-        busy = {"p99_us": edge.downloader.latency(0.99) * 1e6, "longest_us": edge.downloader.latency(1.0) * 1e6}
+        busy = {
+            "p99_us": edge.downloader.latency(0.99) * 1e6,
+            "longest_us": edge.downloader.latency(1.0) * 1e6,
+        }
         after = edge.downloader.stats
         benchmark.extra_info.update(
             calm_p99_us=calm["p99_us"],

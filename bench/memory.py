@@ -23,7 +23,14 @@ def bench_downloaders(benchmark: Any, body: bytes, body_file: Path, quick: bool)
             one.run(2_000)
         before = server.memory_bytes()
         with Load(
-            server, body, devices=devices, in_flight=1_000, sockets=1_000, szx=6, token_bytes=8, ack_timeout_s=5.0
+            server,
+            body,
+            devices=devices,
+            in_flight=1_000,
+            sockets=1_000,
+            szx=6,
+            token_bytes=8,
+            ack_timeout_s=5.0,
         ) as many:
             benchmark.pedantic(many.run, (devices,), rounds=1)
         grown = server.memory_bytes() - before

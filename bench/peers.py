@@ -106,7 +106,7 @@ def start_edge(body: Path, *, threads: int, host: str = HOST) -> Server:
 
 
 def start_libcoap(body: Path) -> Server | None:
-    """libcoap's example server holding the same bytes, or None where it is not installed."""
+    """Libcoap's example server holding the same bytes, or None where it is not installed."""
     server, client = shutil.which("coap-server-notls"), shutil.which("coap-client-notls")
     if server is None or client is None:
         return None

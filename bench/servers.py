@@ -52,7 +52,11 @@ async def serve_edge(body: Path, host: str | None, threads: int, smallest_block:
     from headgate import Edge
 
     async with Edge(
-        host=host, port=0, threads=threads, receive_buffer_bytes=RECEIVE_BUFFER_BYTES, smallest_block=smallest_block
+        host=host,
+        port=0,
+        threads=threads,
+        receive_buffer_bytes=RECEIVE_BUFFER_BYTES,
+        smallest_block=smallest_block,
     ) as edge:
         package = await edge.publish("body", body)
         grant = edge.grant(package, "urn:dev:bench")
@@ -107,7 +111,7 @@ COMMANDS = {"churn": churn, "block": block_loop, "counters": counters}
 
 
 async def serve_aiocoap(body: Path) -> None:
-    """aiocoap with a resource of the same bytes; the library does the block-wise transfer."""
+    """Aiocoap with a resource of the same bytes; the library does the block-wise transfer."""
     import aiocoap
     from aiocoap import resource
 

@@ -1,5 +1,5 @@
 # The face of a downloading fleet. What it does is in run, devices and blockwise.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from headgate.fleet.run cimport Run
 
@@ -13,5 +13,3 @@ cdef class Downloader:
     cdef _take_body(self, const uint8_t[::1] body, etag, bint keep)
     cdef _take_paths(self, path)
     cdef _place_devices(self, bint random_start, uint64_t moving)
-    cdef _open_sockets(self, str host, int port, uint32_t count)
-    cdef _close(self)

@@ -346,6 +346,26 @@ def _py_message_view(const uint8_t[::1] data not None):
     }
 
 
+def _py_parse_many(list datagrams not None, uint32_t rounds):
+    """Parse each of 1..64 datagrams `rounds` times; returns how many were refused. Test door."""
+    cdef MessageView message
+    cdef const uint8_t* views[64]
+    cdef uint32_t lengths[64]
+    cdef uint32_t i, _round
+    cdef uint32_t count = <uint32_t>len(datagrams)
+    cdef uint64_t refused = 0
+    if not 0 < count <= 64:
+        raise ValueError(f"1..64 datagrams, not {count}")
+    for i in range(count):
+        views[i] = <const uint8_t*><bytes?>datagrams[i]
+        lengths[i] = <uint32_t>len(datagrams[i])
+    with nogil:
+        for _round in range(rounds):
+            for i in range(count):
+                refused += message_parse(views[i], lengths[i], &message) != PARSED
+    return refused
+
+
 def _py_option_uint_write(uint32_t delta, uint32_t number):
     """Test door."""
     cdef uint8_t out[OPTION_HEAD_MAX + 4]

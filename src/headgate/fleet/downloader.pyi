@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self, final
+from typing import Literal, Self
 
 from typing_extensions import Buffer
 
@@ -8,7 +8,6 @@ from headgate.fleet.counts import DownloaderStats, DownloadFailure
 
 def path_options(path: str) -> bytes: ...
 
-@final
 class Downloader:
     def __new__(
         cls,
@@ -38,7 +37,7 @@ class Downloader:
         keep: bool = False,
         floor: bool = False,
     ) -> Self: ...
-    def run(self, duration_s: float | None = None) -> bool: ...
+    def run(self, duration_s: float | None = None, *, blocks: int | None = None) -> bool: ...
     def stop(self) -> None: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
