@@ -50,8 +50,8 @@ def report(results: dict[str, Any]) -> None:
 
     machine = results["machine_info"]["headgate"]
     table = Table(
-        title=f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-        f"{machine['build']} build of {machine['commit']}",
+        title=f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, {machine['build']} build of {machine['commit']}",
         title_justify="left",
     )
     for heading, justify in (

@@ -6,7 +6,6 @@ import os
 import platform
 import random
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def body() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def body_file(body: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def body_file(body: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file, for servers in other processes."""
     path = tmp_path_factory.mktemp("bench") / "body"
     path.write_bytes(body)
-    yield path
+    return path

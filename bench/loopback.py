@@ -1,8 +1,8 @@
-"""What does a block cost the server, kernel included? CPU per block, beside the bare socket and other servers.
+"""What a block costs the server, kernel included: CPU per block, beside the bare socket and other servers.
 
 Every figure is a pair: a slice of blocks from the floor, a slice from the server, in turn. The ratio is the
-median over neighbouring slices, so that a machine whose speed drifts does no harm. What pytest-benchmark times
-is the server's own CPU clock.
+median over neighbouring slices, so that a machine whose speed drifts does no harm. What pytest-benchmark
+times is the server's own CPU clock.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def bench_half_load(
 def bench_beside(
     benchmark: Any, beside: str, threads: int, body: bytes, body_file: Path, quick: bool
 ) -> None:
-    """Downloads while the catalog changes, and while the loop is blocked: retransmissions and the longest wait."""
+    """Downloads while the catalog changes or the loop is blocked: retransmissions, the longest wait."""
     if threads == 0 and beside.startswith("a loop"):
         pytest.skip("a blocked loop blocks what runs on it: that is what threads are for")
     duration_s = 1.0 if quick else 5.0

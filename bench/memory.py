@@ -1,4 +1,4 @@
-"""What do downloaders and packages cost in memory, and the library in start-up time?"""
+"""What downloaders and packages cost in memory, and the library in start-up time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 @pytest.mark.benchmark(group="memory")
 def bench_downloaders(benchmark: Any, body: bytes, body_file: Path, quick: bool) -> None:
-    """Resident memory of the edge after 1,000,000 devices (distinct tokens, 1,000 ports), against after one."""
+    """Resident memory after 1,000,000 devices (distinct tokens, 1,000 ports), against after one."""
     devices = 50_000 if quick else 1_000_000
     with start_edge(body_file, threads=1) as server:
         with Load(server, body, devices=1, szx=6, token_bytes=8) as one:

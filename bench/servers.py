@@ -110,12 +110,10 @@ async def counters(edge: Any) -> dict[str, Any]:
 COMMANDS = {"churn": churn, "block": block_loop, "counters": counters}
 
 
-async def serve_aiocoap(body: Path) -> None:
+async def serve_aiocoap(content: bytes) -> None:
     """Aiocoap with a resource of the same bytes; the library does the block-wise transfer."""
     import aiocoap
     from aiocoap import resource
-
-    content = body.read_bytes()
 
     class Body(resource.Resource):
         async def render_get(self, request: Any) -> Any:
@@ -145,7 +143,7 @@ def main() -> None:
     if given.kind == "floor":
         serve_floor(given.reply_bytes)
     elif given.kind == "aiocoap":
-        asyncio.run(serve_aiocoap(given.body))
+        asyncio.run(serve_aiocoap(given.body.read_bytes()))
     else:
         import uvloop
 

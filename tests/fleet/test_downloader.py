@@ -16,6 +16,7 @@ import pytest
 from headgate.errors import BlockError, PathError
 from headgate.fleet.counts import DownloadFailure
 from headgate.fleet.downloader import Downloader, path_options
+from headgate.fleet.echo import Echo
 from headgate.wire.block import Block
 from headgate.wire.coap import Message
 from reference.block2_server import (

@@ -354,11 +354,13 @@ def _py_parse_many(list datagrams not None, uint32_t rounds):
     cdef uint32_t i, _round
     cdef uint32_t count = <uint32_t>len(datagrams)
     cdef uint64_t refused = 0
+    cdef bytes datagram
     if not 0 < count <= 64:
         raise ValueError(f"1..64 datagrams, not {count}")
     for i in range(count):
-        views[i] = <const uint8_t*><bytes?>datagrams[i]
-        lengths[i] = <uint32_t>len(datagrams[i])
+        datagram = datagrams[i]
+        views[i] = datagram
+        lengths[i] = <uint32_t>len(datagram)
     with nogil:
         for _round in range(rounds):
             for i in range(count):
