@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from headgate.fleet.run cimport Run
 
+
 @cython.final
 cdef class Downloader:
     cdef Run* _run                    # owned; its sockets too
