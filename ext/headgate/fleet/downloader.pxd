@@ -1,8 +1,11 @@
 # The face of a downloading fleet. What it does is in run, devices and blockwise.
+cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 
 from headgate.fleet.run cimport Run
 
+
+@cython.final
 cdef class Downloader:
     cdef Run* _run                    # owned; its sockets too
     cdef bint _running                # a thread is inside run

@@ -2,6 +2,7 @@
 
 import mmap
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -76,6 +77,7 @@ def path_options(str path not None):
     return out[:at]
 
 
+@cython.final
 cdef class Downloader:
     """`devices` virtual devices, each downloading `path` from `host`:`port` block by block, and checking.
 

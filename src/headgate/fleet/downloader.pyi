@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, final
 
 from typing_extensions import Buffer
 
@@ -8,6 +8,7 @@ from headgate.fleet.counts import DownloaderStats, DownloadFailure
 
 def path_options(path: str) -> bytes: ...
 
+@final
 class Downloader:
     def __new__(
         cls,

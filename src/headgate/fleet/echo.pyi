@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class Echo:
     def __new__(cls, fd: int, reply_size: int) -> Echo: ...
     @property
