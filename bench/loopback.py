@@ -7,6 +7,7 @@ times is the server's own CPU clock.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -146,8 +147,6 @@ def bench_size_of_package(
     benchmark: Any, size_mib: int, tmp_path_factory: pytest.TempPathFactory, quick: bool
 ) -> None:
     """A package of that size read from beginning to end, against one of 64 KiB."""
-    import mmap
-
     if quick:
         size_mib = min(size_mib, 64)
     folder = tmp_path_factory.mktemp("sizes")
@@ -156,7 +155,6 @@ def bench_size_of_package(
         file.truncate(size_mib << 20)
         large = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         with (
-            large,
             start_edge(folder / "small", threads=1) as of_small,
             start(
                 "edge", "edge", "--body", folder / "large", "--threads", 1, "--smallest-block", 1024

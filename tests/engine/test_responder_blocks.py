@@ -216,6 +216,12 @@ def test_default_size_is_used_where_none_is_named(serve, default, largest, szx):
     assert read(respond(request("fw", block2=(0, 0)))[1]).block2 == Block(0, True, 0)
 
 
+def test_default_size_is_never_below_the_smallest(serve):
+    """What is sent by default is offered, too: raising the smallest block raises the default."""
+    respond = serve({"fw": BODY}, smallest_block=1024)
+    assert read(respond(request("fw"))[1]).block2 == Block(0, True, 6)
+
+
 @pytest.mark.parametrize(
     "policy",
     [
@@ -225,12 +231,11 @@ def test_default_size_is_used_where_none_is_named(serve, default, largest, szx):
         {"default_block": 0},
         {"default_block": 4096},
         {"default_block": -512},
-        {"smallest_block": 1024},  # above the default
         {"smallest_block": 512, "largest_block": 256},
     ],
 )
 def test_impossible_sizes_are_refused(catalog, policy):
-    """A power of two in 16..1024 each; what we send by default must be offered, too."""
+    """A power of two in 16..1024 each, and the smallest not above the largest."""
     with pytest.raises(ValueError, match="block"):
         Responder(catalog, **policy)
 
@@ -308,7 +313,7 @@ def test_identity_is_on_every_block(respond, szx):
 )
 @pytest.mark.parametrize("num", [0, 1])
 def test_content_format_of_every_length(serve, content_format, value, num):
-    """RFC 7252 section 5.10.3: a uint option of 0 to 2 bytes, shortest form; what follows it stays in place."""
+    """RFC 7252 section 5.10.3: a uint option of 0 to 2 bytes, shortest form; what follows stays in place."""
     respond = serve({"fw": BODY}, content_format=content_format)
     reply = respond(request("fw", (SIZE2, b""), block2=(num, 4)))[1]
     answer = read(reply)
@@ -318,8 +323,17 @@ def test_content_format_of_every_length(serve, content_format, value, num):
     assert (answer.block2, answer.size2) == (Block(num, True, 4), 1300)
 
 
-@pytest.mark.parametrize(("num", "value", "size2"), [(0, None, 1300), (0, b"", 1300), (1, None, None),
-                                                     (1, b"", 1300), (1, b"\0\0\0\0", 1300), (2, b"\x05\x14", 1300)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("num", "value", "size2"),
+    [
+        (0, None, 1300),
+        (0, b"", 1300),
+        (1, None, None),
+        (1, b"", 1300),
+        (1, b"\0\0\0\0", 1300),
+        (2, b"\x05\x14", 1300),
+    ],
+)
 def test_size2_with_num_0_and_where_it_is_asked(respond, num, value, size2):
     """RFC 7959 section 4: the value in a request is 0; another one asks just the same."""
     options = () if value is None else ((SIZE2, value),)

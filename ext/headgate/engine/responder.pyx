@@ -291,8 +291,9 @@ cdef class Responder:
     """Answers datagrams from a catalog. Block sizes are bytes, powers of two in 16..1024.
 
     `smallest_block` is the least that is offered (it bounds the size of a package), `largest_block` the
-    most that is sent, `default_block` what is sent when the request names no size. `handover` tells that
-    somebody takes what is not a package request; otherwise it is answered here with an error.
+    most that is sent, `default_block` what is sent when the request names no size (brought within the
+    two). `handover` tells that somebody takes what is not a package request; otherwise it is answered
+    here with an error.
 
     >>> from headgate.engine.catalog import Catalog
     >>> from headgate.engine.ledger import Ledger
@@ -308,10 +309,10 @@ cdef class Responder:
         self.policy.catalog = catalog.state
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
-        self.policy.szx_default = min(szx_of(default_block), self.policy.szx_max)
+        if smallest_block > largest_block:
+            raise ValueError(f"the smallest block {smallest_block} is larger than the largest {largest_block}")
+        self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
-        if self.policy.szx_min > self.policy.szx_default:
-            raise ValueError(f"smallest block {smallest_block} is above the default or the largest one")
 
     def check_size(self, length):
         """Raise PackageTooLargeError when `length` bytes pass 2**20 blocks of the smallest size offered."""

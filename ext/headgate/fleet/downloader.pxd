@@ -13,6 +13,6 @@ cdef class Downloader:
     cdef bytes _path_bytes            # holds what run.path_bytes points to
     cdef object _images               # anonymous mmap that run.images points to, or None
 
-    cdef _take_body(self, const uint8_t[::1] body, etag, bint keep)
+    cdef _take_body(self, const uint8_t[::1] body, etag, bint check_etag, bint keep)
     cdef _take_paths(self, path)
     cdef _place_devices(self, bint random_start, uint64_t moving)

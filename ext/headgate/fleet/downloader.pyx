@@ -83,6 +83,7 @@ cdef class Downloader:
 
     Every answer must be 2.05 with the right Block2, length, ETag, Size2 and bytes of `body`; a device
     that gets another one has failed, with a DownloadFailure. Late and duplicated answers are `stale`.
+    `check_etag` False is for servers that give each transfer an ETag of its own.
 
     `path` is one for all or one per device. `in_flight` devices ask at a time (None: all), taking
     turns block by block. `sockets` UDP ports are shared out among them. `szx` None leaves the block
@@ -112,6 +113,7 @@ cdef class Downloader:
         unsigned int token_bytes=4,
         bint size2=False,
         etag=None,
+        bint check_etag=True,
         str start not None="zero",
         double restart_from_new_port=0.0,
         bint repeat=False,
@@ -188,7 +190,7 @@ cdef class Downloader:
         run.duplicate = share_of("duplicate", duplicate)
         run.reorder = share_of("reorder", reorder)
         run.interval_ns = 0.0 if rate is None else NS_PER_S / rate
-        self._take_body(body, etag, keep)
+        self._take_body(body, etag, check_etag, keep)
         self._take_paths(path)
         ports_open(run, host, port, sockets)
         self._place_devices(start == "random", share_of("restart_from_new_port", restart_from_new_port))
@@ -202,11 +204,12 @@ cdef class Downloader:
             free(self._run.paths)
             free(self._run)
 
-    cdef _take_body(self, const uint8_t[::1] body, etag, bint keep):
+    cdef _take_body(self, const uint8_t[::1] body, etag, bint check_etag, bint keep):
         cdef uint8_t[::1] images
         cdef size_t size
         cdef bytes tag
         self._body = body
+        self._run.body.etag_ignored = not check_etag
         self._run.body.length = <uint32_t>body.shape[0]
         if body.shape[0] > 0:
             self._run.body.data = &body[0]

@@ -25,6 +25,7 @@ class Downloader:
         token_bytes: int = 4,
         size2: bool = False,
         etag: bytes | None = None,
+        check_etag: bool = True,
         start: Literal["zero", "random"] = "zero",
         restart_from_new_port: float = 0.0,
         repeat: bool = False,
