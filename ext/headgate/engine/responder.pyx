@@ -310,7 +310,7 @@ cdef class Responder:
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
         if smallest_block > largest_block:
-            raise ValueError(f"the smallest block {smallest_block} is larger than the largest {largest_block}")
+            raise ValueError(f"smallest block {smallest_block} is larger than the largest one, {largest_block}")
         self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
 
