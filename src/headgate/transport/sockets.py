@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from dataclasses import dataclass
 
@@ -52,6 +53,8 @@ def _resolve(host: str | None, port: int) -> tuple[socket.AddressFamily, tuple[s
     except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise AddressError(f"cannot listen on {host} port {port}: {error}") from error
     family, _, _, _, address = found[0]
+    if ipaddress.ip_address(address[0]).is_multicast:
+        raise AddressError(f"cannot listen on {host}: it is a group, and what asks a group is not answered")
     return family, tuple(part for part in address if isinstance(part, str | int))
 
 
