@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find ext -name '*.pyx' -o -name '*.pxd')
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build lint annotate debug sanitize fuzz bench docs clean
@@ -63,7 +64,7 @@ fuzz: $(VENV)/.test ## fuzz the compiled parser and responder for FUZZ_SECONDS (
 	PYTHON=$(BIN)/python tests/fuzz/run.sh
 
 bench: $(VENV)/.bench ## measure; prints one table with ratios and writes bench/results/*.json
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 clean: ## remove what was built, and the environment
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from block2_server import Block2Server
+
+from reference.block2_server import Block2Server
 
 
 @pytest.fixture

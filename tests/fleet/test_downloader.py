@@ -10,7 +10,13 @@ import time
 from collections import Counter
 
 import pytest
-from block2_server import (
+
+from headgate.errors import BlockError, PathError
+from headgate.fleet.counts import DownloadFailure
+from headgate.fleet.downloader import Downloader, path_options
+from headgate.wire.block import Block
+from headgate.wire.coap import Message
+from reference.block2_server import (
     ACK,
     CON,
     NON,
@@ -22,12 +28,6 @@ from block2_server import (
     path_of,
     with_options,
 )
-from headgate.wire.block import Block
-from headgate.wire.coap import Message
-
-from headgate.errors import BlockError, PathError
-from headgate.fleet.counts import DownloadFailure
-from headgate.fleet.downloader import Downloader, path_options
 
 BODY = random.Random(7959).randbytes(5000)
 BOUND_S = 30  # a run that takes longer has hung

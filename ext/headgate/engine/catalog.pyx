@@ -155,6 +155,7 @@ cdef class Catalog:
     """Path -> package. Change it from Python; responders read it from any thread without a lock.
 
     >>> import hashlib
+    >>> from headgate.engine.ledger import Ledger
     >>> catalog = Catalog(Ledger(8))
     >>> catalog.publish(b"fw/v2.bin", Package(b"abc", sha256=hashlib.sha256(b"abc").digest(), check_code=1))
     >>> b"fw/v2.bin" in catalog, len(catalog)

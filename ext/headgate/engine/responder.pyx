@@ -291,6 +291,7 @@ cdef class Responder:
     most that is sent, `default_block` what is sent when the request names no size. `handover` tells that
     somebody takes what is not a package request; otherwise it is answered here with an error.
 
+    >>> from headgate.engine.catalog import Catalog
     >>> from headgate.engine.ledger import Ledger
     >>> Responder(Catalog(Ledger(1))).respond(bytes.fromhex("40001234"))
     ('ping', b'p\\x00\\x124')

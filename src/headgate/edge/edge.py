@@ -13,12 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from headgate.discovery import WELL_KNOWN_CORE, Discovery
-from headgate.engine.catalog import Catalog, Package
-from headgate.engine.ledger import Ledger
-from headgate.engine.responder import OUTCOMES, Responder
-from headgate.errors import PathError, PathTakenError
-from headgate.events import (
+from headgate.edge.discovery import WELL_KNOWN_CORE, Discovery
+from headgate.edge.events import (
     Announcer,
     DownloadCompleted,
     DownloadEvent,
@@ -26,8 +22,13 @@ from headgate.events import (
     DownloadStalled,
     DownloadStarted,
 )
-from headgate.model import Progress, Stats
-from headgate.snapshot import default_spool, snapshot_bytes, snapshot_file
+from headgate.edge.grant import Grant
+from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
+from headgate.engine.catalog import Catalog, Package
+from headgate.engine.ledger import Ledger
+from headgate.engine.responder import OUTCOMES, Responder
+from headgate.errors import PathError, PathTakenError
+from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
@@ -40,32 +41,6 @@ SILENCES = OUTCOMES[OUTCOMES.index("short") : OUTCOMES.index("handed over")]
 
 Source = Path | str | bytes | bytearray | memoryview
 """A file's path (str or Path), or the bytes themselves."""
-
-
-class Grant:
-    """Permission for one endpoint to download one package at a URI of its own."""
-
-    __slots__ = ("_final", "_index", "_ledger", "endpoint", "key", "package", "uri")
-
-    def __init__(
-        self, endpoint: str, package: Package, key: str, uri: str, ledger: Ledger, index: int
-    ) -> None:
-        self.endpoint = endpoint
-        self.package = package
-        self.key = key
-        """The URI's path: the same for the same endpoint, package and server secret."""
-        self.uri = uri
-        self._ledger = ledger
-        self._index = index
-        self._final: Progress | None = None
-
-    @property
-    def progress(self) -> Progress:
-        """What has been served; after the withdrawal, what had been."""
-        return self._final or self._ledger.progress(self._index)
-
-    def __repr__(self) -> str:
-        return f"<Grant {self.uri} of {self.package!r} to {self.endpoint}>"
 
 
 class Edge:
@@ -254,7 +229,7 @@ class Edge:
         message = endpoint.encode() + b"\0" + package.etag
         digest = hmac.digest(self._secret, message, "sha256")
         key = base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode()
-        uri = f"coap://{self._authority or self._own_authority()}/{key}"
+        uri = f"coap://{self.authority}/{key}"
         length = len(uri.encode())
         if length > URI_MAX_BYTES:
             raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {length}: {uri}")
@@ -268,17 +243,21 @@ class Edge:
     def withdraw(self, what: str | Grant) -> bool:
         """Stop serving a public path or a grant; False when it was not served any more."""
         if isinstance(what, Grant):
-            if self._grants.get(what._index) is not what:
+            if self._grants.get(what.index) is not what:
                 return False
             withdrawn = self._catalog.withdraw(what.key.encode())
             self._deliver()
-            what._final = what.progress
-            del self._grants[what._index]
+            what.freeze()
+            del self._grants[what.index]
             return withdrawn
         joined = path_bytes(what)
         return self._discovery.remove(joined) and self._catalog.withdraw(joined)
 
-    def _own_authority(self) -> str:
+    @property
+    def authority(self) -> str:
+        """`host[:port]` of the URIs: what was given, else the bound address, else this machine's name."""
+        if self._authority is not None:
+            return self._authority
         host, port = self._started().address
         if host in ("::", "0.0.0.0"):
             host = os.uname().nodename

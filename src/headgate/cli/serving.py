@@ -108,8 +108,7 @@ class FileServer:
     # -- for people and for machines --
 
     def _announce(self, packages: list[tuple[ServedFile, Package]]) -> None:
-        host = f"[{self._edge.host}]" if ":" in self._edge.host else self._edge.host
-        base = f"coap://{host}:{self._edge.port}/"
+        base = f"coap://{self._edge.authority}/"
         if self._json:
             listed = [
                 {
@@ -123,7 +122,9 @@ class FileServer:
             ]
             self._line("listening", host=self._edge.host, port=self._edge.port, packages=listed)
             return
-        table = Table(title=f"serving on UDP {host}:{self._edge.port}", title_justify="left")
+        table = Table(
+            title=f"serving on UDP port {self._edge.port} of {self._edge.host}", title_justify="left"
+        )
         for heading in ("URI", "bytes", "ETag"):
             table.add_column(heading, justify="right" if heading == "bytes" else "left", overflow="fold")
         for served, package in packages[:LISTED_MAX]:

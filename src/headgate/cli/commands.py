@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.demo import Demo
+from headgate.cli.demo import Demo
+from headgate.cli.serving import FileServer, collect
 from headgate.errors import HeadgateError
-from headgate.serving import FileServer, collect
 
 app = typer.Typer(
     name="headgate",

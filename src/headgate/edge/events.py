@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from headgate.edge.grant import Grant
 from headgate.model import Progress
-
-if TYPE_CHECKING:
-    from headgate.edge import Grant
 
 EVENTS_WAITING_MAX = 65536  # per reader; the oldest are dropped and counted
 

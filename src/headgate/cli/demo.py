@@ -46,9 +46,9 @@ class Demo:
             grants = [edge.grant(package, f"urn:dev:demo-{number:05}") for number in range(self.devices)]
             console.print(
                 f"Edge on UDP 127.0.0.1:{edge.port}: [bold]{len(body):,}[/bold] bytes, ETag "
-                f"{package.etag.hex()}, granted to {self.devices:,} devices, each with a port of its own; {self.loss:.0%} of all "
-                f"datagrams are lost, {self.movers:.0%} of the devices resume half-way from a new port "
-                f"(seed {self.seed})."
+                f"{package.etag.hex()}, granted to {self.devices:,} devices, each with a port of "
+                f"its own; {self.loss:.0%} of all datagrams are lost, {self.movers:.0%} of the devices "
+                f"resume half-way from a new port (seed {self.seed})."
             )
             with Downloader(
                 host="127.0.0.1",
