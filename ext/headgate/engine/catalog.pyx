@@ -3,7 +3,7 @@
 import secrets
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from cython cimport final
+from cython cimport final, no_gc
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -150,6 +150,9 @@ cdef class Package:
         return f"<Package {self.etag.hex()} of {self.body.length} bytes>"
 
 
+# Not seen by the cycle collector, which would take `ledger` away before __dealloc__ gives records back.
+# What a Catalog holds never leads back to it.
+@no_gc
 @final
 cdef class Catalog:
     """Path -> package. Change it from Python; responders read it from any thread without a lock.

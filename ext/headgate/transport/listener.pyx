@@ -2,7 +2,7 @@
 
 import os
 
-from cython cimport final
+from cython cimport final, no_gc
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -207,7 +207,7 @@ cdef DrainResult listener_drain(
 # Until `stopping`: wait in the kernel for the next batch, answer it.
 cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* policy) noexcept nogil:
     cdef pollfd writable
-    cdef DrainResult result = DRAIN_IDLE
+    cdef DrainResult result = DRAIN_BLOCKED if listener.pending_end > 0 else DRAIN_IDLE
     writable.fd = listener.fd
     writable.events = POLLOUT
     while result != DRAIN_FAILED:
@@ -223,6 +223,9 @@ cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* po
 
 # -- Python face --
 
+# Not seen by the cycle collector, which would take `responder` away before __dealloc__ gives the reader
+# back. What a Listener holds never leads back to it.
+@no_gc
 @final
 cdef class Listener:
     """Serves one bound UDP socket from a Responder. Does not own the file descriptor.
