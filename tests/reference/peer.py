@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import select
@@ -9,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from headgate.engine.catalog import Package
 from headgate.wire.crc import check_code
@@ -23,6 +25,7 @@ __all__ = [
     "RST",
     "Message",
     "Peer",
+    "eventually",
     "get",
     "loopback_addresses",
     "package_of",
@@ -91,6 +94,13 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {seconds} s: {condition}"
         select.select([], [], [], 0.001)
+
+
+async def eventually(condition: Callable[[], Any]) -> Any:
+    """The first true value of `condition`; other callbacks of the loop run meanwhile."""
+    while not (value := condition()):
+        await asyncio.sleep(0)
+    return value
 
 
 class Peer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +15,7 @@ from headgate.engine.ledger import Ledger
 from headgate.engine.responder import Responder
 from headgate.transport.listener import Listener
 from headgate.transport.sockets import bind
+from headgate.transport.udp import UdpEndpoint
 from reference.peer import Peer, package_of
 
 BODY = random.Random(7252).randbytes(3000)
@@ -91,3 +92,47 @@ def listen_unix(closing: contextlib.ExitStack, responder: Responder) -> Callable
         return SimpleNamespace(listener=Listener(server.fileno(), answering, **how), socket=server, peer=peer)
 
     return make
+
+
+@pytest.fixture(params=[0, 1, 3], ids="threads={}".format)
+def threads(request: pytest.FixtureRequest) -> int:
+    """Served on the loop, by one thread, by several."""
+    return request.param
+
+
+def ignore(kind: str, value: object) -> None:
+    """Takes what is handed over, and does nothing with it."""
+
+
+def made(responder: Responder, on_handover: Callable[[str, object], None] = ignore, **how) -> UdpEndpoint:
+    """An endpoint on a free port of 127.0.0.1, unless told otherwise."""
+    usual = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "threads": 0,
+        "receive_buffer_bytes": 1 << 20,
+        "ring_bytes": 1 << 20,
+    }
+    return UdpEndpoint(responder, on_handover=on_handover, **(usual | how))
+
+
+@pytest.fixture
+def endpoint_of() -> Callable[..., UdpEndpoint]:
+    """`made`: an endpoint that is bound and not started."""
+    return made
+
+
+@pytest.fixture
+def serving() -> Callable[..., contextlib.AbstractAsyncContextManager[UdpEndpoint]]:
+    """The same, started, and closed where the `async with` ends."""
+
+    @contextlib.asynccontextmanager
+    async def start(*what, **how) -> AsyncIterator[UdpEndpoint]:
+        endpoint = made(*what, **how)
+        endpoint.start()
+        try:
+            yield endpoint
+        finally:
+            await endpoint.close()
+
+    return start

@@ -1,4 +1,4 @@
-"""The handover ring, through the listener that fills it: bounded, in order, nothing else lost when it is full."""
+"""The handover ring, through the listener that fills it: bounded, in order, and never in anyone's way."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_is_not_a_package_request_is_handed_over(listen, handing):
 
 
 def test_a_record_has_the_sender_and_the_longest_datagram(listen, handing):
-    """The raw address is what `sendto` would take; 2048 bytes arrive whole, and one more is not handed over."""
+    """The raw address is what `sendto` would take; 2048 bytes arrive whole, one more is not handed over."""
     at = listen(answering=handing)
     peer = at.peer()
     peer.send(notification(1, DATAGRAM_MAX))
