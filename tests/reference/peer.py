@@ -98,7 +98,7 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 async def eventually(condition: Callable[[], Any]) -> Any:
     """The first true value of `condition`; other callbacks of the loop run meanwhile."""
-    while not (value := condition()):
+    while not (value := condition()):  # noqa: ASYNC110  (what it waits for is not the loop's own)
         await asyncio.sleep(0)
     return value
 

@@ -1,4 +1,4 @@
-"""The endpoint: the same serving on either loop or in threads, and a door for what is not for the responder."""
+"""The endpoint: the same serving on either loop or in threads, and a door for what is handed over."""
 
 from __future__ import annotations
 

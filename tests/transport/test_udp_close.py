@@ -9,6 +9,7 @@ import gc
 import os
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -269,8 +270,15 @@ def test_a_close_cancelled_while_it_waits_closes(run, serving, responder, unix, 
     run(main())
 
 
+@pytest.fixture
+def no_socket() -> Iterator[int]:
+    """A descriptor that no datagram comes from."""
+    with open(os.devnull, "rb") as nothing:
+        yield nothing.fileno()
+
+
 @pytest.mark.parametrize("threads", [0, 1])
-def test_a_socket_that_breaks_is_told(run, serving, responder, unix, threads):
+def test_a_socket_that_breaks_is_told(run, serving, responder, unix, threads, no_socket):
     """`failure` has the error, the loop's exception handler hears of it, and the close is a close."""
     told = []
 
@@ -278,7 +286,7 @@ def test_a_socket_that_breaks_is_told(run, serving, responder, unix, threads):
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
         async with serving(responder, threads=threads) as endpoint:
             with unix_peer(unix) as client:
-                os.dup2(wake, unix.fileno())  # no socket any more
+                os.dup2(no_socket, unix.fileno())  # no socket any more
                 if threads == 0:
                     await endpoint.close()
                 else:
