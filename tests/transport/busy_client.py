@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-from reference.peer import Peer
+from peer import Peer
 
 with Peer(int(sys.argv[1])) as peer:
     peer.ask("fw", (0, 4))

@@ -16,7 +16,7 @@ from headgate.engine.responder import Responder
 from headgate.transport.listener import Listener
 from headgate.transport.sockets import bind
 from headgate.transport.udp import UdpEndpoint
-from reference.peer import Peer, package_of
+from peer import Peer, package_of
 
 BODY = random.Random(7252).randbytes(3000)
 

@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
+from peer import get, ping, until
 from reference import coap
-from reference.peer import get, ping, until
 
 
 def heard(client) -> list[int]:

@@ -13,8 +13,8 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.responder import OUTCOMES, Responder
 from headgate.transport.listener import Listener
+from peer import ACK, CON, NON, RST, Message, get, loopback_addresses, package_of, ping
 from reference import coap
-from reference.peer import ACK, CON, NON, RST, Message, get, loopback_addresses, package_of, ping
 
 BATCH = 64
 DRAIN = 8 * BATCH  # datagrams per drain, at most

@@ -15,8 +15,8 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.responder import Responder
 from headgate.transport.listener import Listener
+from peer import NON, Message, get, loopback_addresses, package_of
 from reference import coap
-from reference.peer import NON, Message, get, loopback_addresses, package_of
 
 RING_BYTES = 1 << 14
 DATAGRAM_MAX = 2048

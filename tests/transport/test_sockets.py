@@ -12,7 +12,7 @@ import pytest
 from headgate.errors import AddressError
 from headgate.transport.listener import Listener
 from headgate.transport.sockets import bind
-from reference.peer import Peer, loopback_addresses, ping
+from peer import Peer, loopback_addresses, ping
 
 HAS_IPV6 = "::1" in loopback_addresses()
 NOT_OURS = "203.0.113.7"  # documentation addresses: RFC 5737

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from headgate.engine.responder import Responder
+from peer import NON, Message, Peer, eventually, get, loopback_addresses, package_of, ping
 from reference import coap
-from reference.peer import NON, Message, Peer, eventually, get, loopback_addresses, package_of, ping
 
 # -- serving --
 

@@ -18,8 +18,8 @@ from headgate.errors import AddressError
 from headgate.transport import udp
 from headgate.transport.sockets import Bound
 from headgate.transport.udp import UdpEndpoint
+from peer import Peer, eventually, ping
 from reference import coap
-from reference.peer import Peer, eventually, ping
 
 
 def descriptors() -> set[str]:

@@ -2,7 +2,7 @@
 
 import os
 
-from cython cimport final, no_gc
+from cython cimport final, no_gc_clear
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -223,10 +223,9 @@ cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* po
 
 # -- Python face --
 
-# Not seen by the cycle collector, which would take `responder` away before __dealloc__ gives the reader
-# back. What a Listener holds never leads back to it.
-@no_gc
+# no_gc_clear: the reader is given back to the responder's catalog, which the collector must leave in place.
 @final
+@no_gc_clear
 cdef class Listener:
     """Serves one bound UDP socket from a Responder. Does not own the file descriptor.
 

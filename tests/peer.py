@@ -12,11 +12,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from datagrams import ACK, BLOCK2, CON, ETAG, NON, RST, empty, request
 from headgate.engine.catalog import Package
 from headgate.wire.crc import check_code
 from reference import block as block_reference
 from reference import coap
-from reference.coap import ACK, CON, NON, RST, Message
+from reference.coap import Message
 
 __all__ = [
     "ACK",
@@ -33,8 +34,6 @@ __all__ = [
     "until",
 ]
 
-GET = 0x01
-URI_PATH, BLOCK2 = 11, 23
 CONTENT = 0x45  # 2.05
 SILENCE_S = 2.0  # how long an answer may take on a busy machine before the question is repeated
 TRIES = 5
@@ -47,34 +46,12 @@ def package_of(body: bytes, **how: int) -> Package:
 
 def ping(message_id: int) -> bytes:
     """An Empty CON, which is answered by a Reset: RFC 7252 section 4.3."""
-    return coap.encode(Message(type=CON, code=0, message_id=message_id))
+    return empty(CON, message_id)
 
 
-def get(
-    path: str,
-    block: tuple[int, int] | None = None,
-    *,
-    type: int = CON,
-    code: int = GET,
-    message_id: int = 1,
-    token: bytes = b"",
-    options: tuple[tuple[int, bytes], ...] = (),
-    payload: bytes = b"",
-) -> bytes:
-    """A request for `path`; `block` is (NUM, SZX)."""
-    asked = [(URI_PATH, segment.encode()) for segment in path.split("/")]
-    if block is not None:
-        asked.append((BLOCK2, block_reference.encode(block_reference.Block(block[0], False, block[1]))))
-    return coap.encode(
-        Message(
-            type=type,
-            code=code,
-            message_id=message_id,
-            token=token,
-            options=(*asked, *options),
-            payload=payload,
-        )
-    )
+def get(path: str, block: tuple[int, int] | None = None, *, message_id: int = 1, **how: Any) -> bytes:
+    """A request for `path`, without a token unless given; `block` is (NUM, SZX)."""
+    return request(path, block2=block, message_id=message_id, **({"token": b""} | how))
 
 
 def loopback_addresses() -> list[str]:
@@ -167,7 +144,7 @@ class Peer:
             assert answer.code == CONTENT, f"{answer} to block {num}"
             block = block_reference.parse(options[BLOCK2])
             assert (block.num, block.szx) == (num, szx)
-            etags.add(options[4])
+            etags.add(options[ETAG])
             assert len(etags) == 1
             body += answer.payload
             if not block.more:
