@@ -207,7 +207,7 @@ cdef DrainResult listener_drain(
 # Until `stopping`: wait in the kernel for the next batch, answer it.
 cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* policy) noexcept nogil:
     cdef pollfd writable
-    cdef DrainResult result = DRAIN_IDLE
+    cdef DrainResult result = DRAIN_BLOCKED if listener.pending_end > 0 else DRAIN_IDLE
     writable.fd = listener.fd
     writable.events = POLLOUT
     while result != DRAIN_FAILED:
