@@ -1,7 +1,8 @@
 """Compiles ext/headgate/<room>/<name>.pyx into headgate.<room>.<name>.
 
 HEADGATE_BUILD selects how: `release` (the default), `debug` (C assertions live, no optimisation
-that hides them) or `sanitize` (address and undefined-behaviour sanitizers; see `make sanitize`).
+that hides them), `sanitize` (address and undefined-behaviour sanitizers; see `make sanitize`) or
+`fuzz` (the same by clang, with the coverage that libFuzzer steers by; see `make fuzz`).
 """
 
 import os
@@ -10,16 +11,15 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+# A finding of either sanitizer ends the process: nothing runs on after it, no test passes over it.
+SANITIZE = ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
 BUILDS = {
     "release": (["-O3", "-DNDEBUG"], []),
     "debug": (["-Og", "-g", "-UNDEBUG"], []),
-    "sanitize": (
-        ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
-        ["-fsanitize=address,undefined"],
-    ),
-    # What `make fuzz` links against libFuzzer; needs clang (CC=clang).
+    "sanitize": ([*SANITIZE, "-fsanitize=address,undefined"], ["-fsanitize=address,undefined"]),
+    # What `make fuzz` runs under libFuzzer; needs clang (CC=clang).
     "fuzz": (
-        ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fsanitize=fuzzer-no-link,address,undefined"],
+        [*SANITIZE, "-fsanitize=fuzzer-no-link,address,undefined"],
         ["-fsanitize=address,undefined", "-shared-libsan"],
     ),
 }
