@@ -18,7 +18,7 @@ fail() { echo "$0: $*" >&2; exit 1; }
 command -v gcc >/dev/null || fail "no gcc: install the package gcc"
 echo "compiling into build/$build (log: build/$build/log)"
 mkdir -p "build/$build"
-HEADGATE_BUILD=$build CC=gcc LDSHARED="gcc -shared" "$python" setup.py build \
+HEADGATE_BUILD=$build CC=gcc LDSHARED="gcc -shared" "$python" setup.py build -j "$(nproc)" \
     --build-base "build/$build" --build-lib "$lib" >"build/$build/log" 2>&1 ||
     { tail -n 30 "build/$build/log" >&2; fail "the $build build failed"; }
 
