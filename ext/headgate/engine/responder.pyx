@@ -168,12 +168,12 @@ cdef Outcome reply_block(
         delta = SIZE2 - BLOCK2
     if block.num == 0 or message_has(request, SIZE2):
         at += option_uint_write(head + at, delta, body.length)
-    if part.length > 0:
+    if part.length > 0:               # an empty body has no data to point into
         head[at] = PAYLOAD_MARKER
         at += 1
+        reply.payload = body.data + part.offset
     ensure(at <= REPLY_HEAD_MAX)
     reply.head_length = at
-    reply.payload = body.data + part.offset
     reply.payload_length = part.length
     reply.last = not block.more
     if entry.record != NULL:
