@@ -1,8 +1,9 @@
 """Compiles ext/headgate/<room>/<name>.pyx into headgate.<room>.<name>.
 
 HEADGATE_BUILD selects how: `release` (the default), `debug` (C assertions live, no optimisation
-that hides them), `sanitize` (address and undefined-behaviour sanitizers; see `make sanitize`) or
-`fuzz` (the same by clang, with the coverage that libFuzzer steers by; see `make fuzz`).
+that hides them), `sanitize` (address and undefined-behaviour sanitizers; see `make sanitize`), `fuzz` (the
+same by clang, with the coverage that libFuzzer steers by; see `make fuzz`) or `none` (nothing is compiled:
+the Makefile installs the package's names alone, and compiles in place by itself).
 """
 
 import os
@@ -36,9 +37,9 @@ BUILDS = {
     ),
 }
 BUILD = os.environ.get("HEADGATE_BUILD", "release")
-if BUILD not in BUILDS:
+if BUILD not in BUILDS | {"none": ()}:
     raise SystemExit(f"HEADGATE_BUILD={BUILD!r} is not one of {', '.join(BUILDS)}")
-COMPILE, LINK = BUILDS[BUILD]
+COMPILE, LINK = BUILDS.get(BUILD, ([], []))
 
 # The directives are set here, once. A file that departs from them says why on its first line.
 DIRECTIVES = {
@@ -68,6 +69,7 @@ extensions = [
     )
     for name, source in SOURCES.items()
 ]
+CORES = os.cpu_count() or 1
 
 setup(
     ext_modules=cythonize(
@@ -75,6 +77,10 @@ setup(
         include_path=["ext"],
         build_dir=f"build/{BUILD}/cython",
         compiler_directives=DIRECTIVES,
-        nthreads=0,
+        nthreads=CORES,
+        quiet=True,
     )
+    if BUILD != "none"
+    else [],
+    options={"build_ext": {"parallel": CORES}},
 )

@@ -18,9 +18,8 @@ ROOT = Path(__file__).parent.parent
 PYTHON = {".py", ".pyi"}
 CYTHON = {".pyx", ".pxd"}
 
-# A room is a folder of the package, or a file at its root. These files at the root are parts of one room;
-# `front` is what the package itself offers.
-PARTS = {"__init__": "front", "discovery": "edge", "events": "edge", "snapshot": "edge"}
+# A room is a folder of the package, or a file at its root; `front` is what the package itself offers.
+PARTS = {"__init__": "front"}
 
 GROUND = {"model", "errors"}  # open to every room, importing nothing of ours
 BELOW_SERVER = {"web", "upgrade", "lwm2m", "store", "edge", "transport", "engine", "wire"}
@@ -201,7 +200,7 @@ def test_only_server_and_command_line_read_the_configuration():
         ("engine/exchange.py", "try:\n    import os, headgate.cli as c\nexcept ImportError:\n    pass"),
         ("engine/exchange.py", "from headgate import transport"),
         ("engine/exchange.py", "from headgate import Edge"),
-        ("engine/exchange.py", "from headgate import snapshot"),
+        ("engine/exchange.py", "from headgate import edge"),
         ("engine/exchange.py", "from .. import edge"),
         ("engine/exchange.py", "from ..transport.udp import Udp"),
         ("engine/exchange.py", "importlib.import_module('headgate.transport.udp')"),
@@ -267,7 +266,10 @@ def test_an_offence_is_reported_with_its_line():
         ("wire/coap.py", '"""Explains.\n\nfrom headgate.server import Server\n"""'),
         ("wire/coap.py", "import headgatekeeper\nfrom os import _exit"),
         ("engine/exchange.py", "from headgate.wire.coap import Message\nfrom headgate import wire"),
-        ("edge.py", "from headgate import snapshot\nfrom headgate.events import Served"),
+        (
+            "edge/edge.py",
+            "from headgate.edge import snapshot\nfrom headgate.edge.events import DownloadEvent",
+        ),
         ("server.py", "from headgate import config, edge\nfrom headgate.web.api import app"),
         ("cli.py", "from headgate import __version__\nfrom headgate.fleet import runner\nimport headgate"),
         ("__init__.py", "from headgate.edge import Edge\nfrom headgate.server import Server"),

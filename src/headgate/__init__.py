@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from headgate.edge import Edge, Grant
-from headgate.errors import HeadgateError
-from headgate.events import (
+from headgate.edge import (
     DownloadCompleted,
     DownloadEvent,
     DownloadProgressed,
     DownloadStalled,
     DownloadStarted,
+    Edge,
+    Grant,
 )
+from headgate.errors import HeadgateError
 from headgate.model import Progress, Stats
 
 __all__ = [

@@ -62,6 +62,7 @@ cdef struct CatalogState:
     uint64_t table                    # Table*; atomic
     uint64_t epoch                    # atomic, from 1 upwards
     uint64_t seed                     # of path_hash
+    uint8_t padding[CACHE_LINE - 24]  # readers write often: not to the line that all of them read
     Reader readers[CATALOG_READERS_MAX]
 
 # What was unlinked and waits until no reader can hold it (invariant 3).
@@ -91,6 +92,7 @@ cdef class Catalog:
     cdef Retired* newest
     cdef Py_ssize_t live              # entries
     cdef Py_ssize_t filled            # slots that are not EMPTY
+    cdef Py_ssize_t waiting           # from oldest to newest
 
     cdef Reader* take_reader(self) except NULL
     cdef void give_reader(self, Reader* reader) noexcept

@@ -3,9 +3,10 @@
 import secrets
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
+from posix.stdlib cimport posix_memalign
 
 from headgate.engine.atomic cimport (
     fence_sequential, load_acquire, load_relaxed, store_relaxed, store_release,
@@ -26,8 +27,9 @@ cdef extern from *:
     #define PATH_MULTIPLIER 0x9FB21C651E98DF25ull
     """
     const uint64_t PATH_MULTIPLIER    # odd, bits well spread
+    uint64_t reverse_bytes "__builtin_bswap64"(uint64_t number) noexcept nogil
 
-if sizeof(Reader) != CACHE_LINE:
+if sizeof(Reader) != CACHE_LINE or sizeof(CatalogState) % CACHE_LINE != 0:
     raise AssertionError("a reader has a cache line to itself")
 
 
@@ -56,8 +58,8 @@ cdef inline uint64_t path_hash(uint64_t seed, const uint8_t* path, uint32_t leng
         length -= 8
     word = 0
     memcpy(&word, path, length)
-    number = (number ^ word) * PATH_MULTIPLIER
-    return number ^ number >> 29
+    # Only the top of a product depends on every byte of the word, and a slot is chosen by the low bits.
+    return reverse_bytes((number ^ word) * PATH_MULTIPLIER)
 
 
 cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil:
@@ -108,8 +110,9 @@ cdef class Package:
     '4ea021b62388bdd4'
     """
 
-    def __init__(
-        self, data, *, bytes sha256, unsigned int check_code, uint16_t content_format=42, bint discovery=False
+    def __cinit__(
+        self, data not None, *, bytes sha256, unsigned int check_code, uint16_t content_format=42,
+        bint discovery=False
     ):
         cdef const uint8_t[::1] view = data
         cdef uint32_t written
@@ -150,11 +153,14 @@ cdef class Package:
         return f"<Package {self.etag.hex()} of {self.body.length} bytes>"
 
 
+# no_gc_clear: giving back what is retired needs the ledger, so the collector must not take it away first.
 @final
+@no_gc_clear
 cdef class Catalog:
     """Path -> package. Change it from Python; responders read it from any thread without a lock.
 
     >>> import hashlib
+    >>> from headgate.engine.ledger import Ledger
     >>> catalog = Catalog(Ledger(8))
     >>> catalog.publish(b"fw/v2.bin", Package(b"abc", sha256=hashlib.sha256(b"abc").digest(), check_code=1))
     >>> b"fw/v2.bin" in catalog, len(catalog)
@@ -165,9 +171,9 @@ cdef class Catalog:
 
     def __cinit__(self, Ledger ledger not None):
         self.ledger = ledger
-        self.state = <CatalogState*>calloc(1, sizeof(CatalogState))
-        if self.state == NULL:
+        if posix_memalign(<void**>&self.state, CACHE_LINE, sizeof(CatalogState)) != 0:
             raise MemoryError
+        memset(self.state, 0, sizeof(CatalogState))
         self.state.epoch = 1
         self.state.seed = secrets.randbits(64)
         self.state.table = <uint64_t>table_new(SLOTS_MIN)
@@ -236,8 +242,6 @@ cdef class Catalog:
         """Free what was withdrawn or replaced and no reader can hold; returns how much still waits."""
         cdef uint64_t safe = load_acquire(&self.state.epoch)
         cdef uint64_t epoch
-        cdef Py_ssize_t waiting = 0
-        cdef Retired* retired
         cdef int i
         fence_sequential()
         for i in range(CATALOG_READERS_MAX):
@@ -246,11 +250,7 @@ cdef class Catalog:
                 safe = epoch
         while self.oldest != NULL and self.oldest.epoch <= safe:
             self._free_oldest()
-        retired = self.oldest
-        while retired != NULL:
-            waiting += 1
-            retired = retired.next
-        return waiting
+        return self.waiting
 
     def find(self, bytes path):
         """(package, ledger record index or None) served under `path`, or None."""
@@ -264,6 +264,26 @@ cdef class Catalog:
 
     def __len__(self):
         return self.live
+
+    def _py_enter(self):
+        """Enter as a reader; returns what `_py_leave` wants back. Test door."""
+        cdef Reader* reader = self.take_reader()
+        catalog_enter(self.state, reader)
+        return reader - self.state.readers
+
+    def _py_leave(self, unsigned int place):
+        """Test door."""
+        if place >= CATALOG_READERS_MAX or not self.state.readers[place].taken:
+            raise IndexError("no reader entered there")
+        self.give_reader(&self.state.readers[place])
+
+    def _py_probes(self, bytes path):
+        """Slots that a reader looks at to find a published path. Test door."""
+        cdef Table* table = <Table*><void*>self.state.table
+        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
+        if entry == NULL:
+            raise KeyError(path)
+        return (((self._slot_of(entry) - table.slots) - entry.hash) & table.mask) + 1
 
     cdef int insert(self, bytes path, Package package, int64_t record_index, bint replace) except -1:
         cdef uint32_t length = <uint32_t>len(path)
@@ -350,11 +370,13 @@ cdef class Catalog:
         else:
             self.newest.next = retired
         self.newest = retired
+        self.waiting += 1
         return 0
 
     cdef void _free_oldest(self) noexcept:
         cdef Retired* retired = self.oldest
         self.oldest = retired.next
+        self.waiting -= 1
         if self.oldest == NULL:
             self.newest = NULL
         if retired.record_index >= 0:
@@ -381,7 +403,8 @@ cdef class Catalog:
 cdef bint same_package(const Entry* entry, Package package):
     cdef Package served = <Package>entry.package
     return served.sha256 == package.sha256 and served.etag == package.etag and (
-        served.body.content_format == package.body.content_format)
+        served.body.content_format == package.body.content_format) and (
+        served.body.discovery == package.body.discovery)
 
 
 cdef void entry_free(Entry* entry) noexcept:

@@ -2,7 +2,7 @@
 
 import mmap
 
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.string cimport memset
 
 from headgate.engine.atomic cimport exchange_if, fetch_add, load_acquire, load_relaxed, store_relaxed
@@ -49,7 +49,9 @@ cdef Mark record_count(
 
 # -- Python face --
 
+# no_gc_clear: a catalog may give records back after the collector has come by here.
 @final
+@no_gc_clear
 cdef class Ledger:
     """Room for `limit` granted downloads, 64 bytes each; address space only, until a record is used.
 
@@ -124,7 +126,7 @@ cdef class Ledger:
         cdef uint64_t last_ns
         for index in range(self.used):
             last_ns = load_relaxed(&self.records[index].last_ns)
-            if from_ns <= last_ns < until_ns:
+            if from_ns <= last_ns < until_ns and last_ns > 0:
                 found.append(index)
         return found
 

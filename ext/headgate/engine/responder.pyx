@@ -1,6 +1,6 @@
 """The responder: GETs of packages by Block2, and the errors of everything else. RFC 7252, RFC 7959."""
 
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.string cimport memcmp, memcpy, strlen
 
 from headgate.engine.catalog cimport (
@@ -139,7 +139,8 @@ cdef Outcome reply_block(
         block = request.block2
         if block.szx > BLOCK_SZX_MAX:
             return reply_bad_request(request, "SZX 7 is reserved", head, reply)
-        if block.szx < policy.szx_min:
+        # A link list is sent in blocks as small as the request is short, so it is continued in those too.
+        if block.szx < policy.szx_min and not body.discovery:
             return reply_bad_request(request, "block size too small", head, reply)
     else:
         block.num = 0
@@ -283,20 +284,24 @@ if len(OUTCOMES) != OUTCOME_COUNT or OUTCOMES.index("short") != OUTCOME_REPLIES 
     raise AssertionError("OUTCOMES and Outcome go together")
 
 
+# no_gc_clear: a listener gives its reader back to the catalog, whoever of them the collector meets first.
 @final
+@no_gc_clear
 cdef class Responder:
     """Answers datagrams from a catalog. Block sizes are bytes, powers of two in 16..1024.
 
     `smallest_block` is the least that is offered (it bounds the size of a package), `largest_block` the
-    most that is sent, `default_block` what is sent when the request names no size. `handover` tells that
-    somebody takes what is not a package request; otherwise it is answered here with an error.
+    most that is sent, `default_block` what is sent when the request names no size (brought within the
+    two). `handover` tells that somebody takes what is not a package request; otherwise it is answered
+    here with an error.
 
+    >>> from headgate.engine.catalog import Catalog
     >>> from headgate.engine.ledger import Ledger
     >>> Responder(Catalog(Ledger(1))).respond(bytes.fromhex("40001234"))
     ('ping', b'p\\x00\\x124')
     """
 
-    def __init__(
+    def __cinit__(
         self, Catalog catalog not None, *, int smallest_block=16, int largest_block=1024,
         int default_block=512, bint handover=False
     ):
@@ -304,10 +309,10 @@ cdef class Responder:
         self.policy.catalog = catalog.state
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
-        self.policy.szx_default = szx_of(min(default_block, largest_block))
+        if smallest_block > largest_block:
+            raise ValueError(f"smallest block {smallest_block} is larger than the largest, {largest_block}")
+        self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
-        if smallest_block > min(default_block, largest_block):
-            raise ValueError(f"smallest block {smallest_block} is above the default or the largest one")
 
     def check_size(self, length):
         """Raise PackageTooLargeError when `length` bytes pass 2**20 blocks of the smallest size offered."""
@@ -328,20 +333,21 @@ cdef class Responder:
         cdef uint32_t length = <uint32_t>datagram.shape[0]
         cdef Outcome outcome
         cdef bytes answer = None
-        catalog_enter(self.catalog.state, reader)
-        outcome = respond(
-            &self.policy, &datagram[0] if length else NULL, length, truncated, now_ns, head, &reply)
-        if outcome < OUTCOME_REPLIES:
-            answer = head[:reply.head_length]
-            if reply.payload_length:
-                answer += reply.payload[:reply.payload_length]
-        catalog_leave(reader)
-        self.catalog.give_reader(reader)
+        try:
+            catalog_enter(self.catalog.state, reader)
+            outcome = respond(
+                &self.policy, &datagram[0] if length else NULL, length, truncated, now_ns, head, &reply)
+            if outcome < OUTCOME_REPLIES:
+                answer = head[:reply.head_length]
+                if reply.payload_length:
+                    answer += reply.payload[:reply.payload_length]
+        finally:
+            self.catalog.give_reader(reader)
         return OUTCOMES[<int>outcome], answer
 
     def _py_respond_many(self, list datagrams, uint32_t rounds):
         """Answer each datagram `rounds` times, sending nothing; returns the replies' bytes. Test door."""
-        cdef Reader* reader = self.catalog.take_reader()
+        cdef Reader* reader
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
         cdef const uint8_t* views[64]
@@ -354,6 +360,7 @@ cdef class Responder:
         for i in range(count):
             views[i] = <const uint8_t*><bytes>datagrams[i]
             lengths[i] = <uint32_t>len(datagrams[i])
+        reader = self.catalog.take_reader()
         with nogil:
             catalog_enter(self.catalog.state, reader)
             for _round in range(rounds):

@@ -2,7 +2,7 @@
 
 import os
 
-from cython cimport final
+from cython cimport final, no_gc_clear
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -198,7 +198,7 @@ cdef DrainResult listener_drain(
             listener.pending_end = slot
             if not listener_flush(listener):
                 return DRAIN_BLOCKED
-        if received < BATCH:
+        if received < AGAIN_FROM:
             # Likely all there was; if not, the loop is woken again at once.
             return DRAIN_IDLE
     return DRAIN_MORE
@@ -207,7 +207,7 @@ cdef DrainResult listener_drain(
 # Until `stopping`: wait in the kernel for the next batch, answer it.
 cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* policy) noexcept nogil:
     cdef pollfd writable
-    cdef DrainResult result = DRAIN_IDLE
+    cdef DrainResult result = DRAIN_BLOCKED if listener.pending_end > 0 else DRAIN_IDLE
     writable.fd = listener.fd
     writable.events = POLLOUT
     while result != DRAIN_FAILED:
@@ -223,7 +223,9 @@ cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* po
 
 # -- Python face --
 
+# no_gc_clear: the reader is given back to the responder's catalog, which the collector must leave in place.
 @final
+@no_gc_clear
 cdef class Listener:
     """Serves one bound UDP socket from a Responder. Does not own the file descriptor.
 
@@ -256,7 +258,7 @@ cdef class Listener:
         state.wake_fd = wake_fd
         state.packet_info = packet_info
         state.reader = responder.catalog.take_reader()
-        for i in range(BATCH):
+        for i in range(<uint32_t>BATCH):
             state.rx_parts[i].iov_base = state.datagrams[i]
             state.rx_parts[i].iov_len = DATAGRAM_MAX
             state.rx[i].msg_hdr.msg_iov = &state.rx_parts[i]

@@ -1,4 +1,4 @@
-from typing import final
+from typing import Self, final
 
 from headgate.engine.catalog import Catalog
 
@@ -7,15 +7,15 @@ OUTCOMES: tuple[str, ...]
 @final
 class Responder:
     catalog: Catalog
-    def __init__(
-        self,
+    def __new__(
+        cls,
         catalog: Catalog,
         *,
         smallest_block: int = 16,
         largest_block: int = 1024,
         default_block: int = 512,
         handover: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     def check_size(self, length: int) -> None: ...
     def respond(
         self, datagram: bytes | bytearray | memoryview, *, truncated: bool = False, now_ns: int = 1

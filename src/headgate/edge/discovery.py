@@ -6,8 +6,8 @@ import asyncio
 import time
 from urllib.parse import quote
 
+from headgate.edge.snapshot import snapshot_bytes
 from headgate.engine.catalog import Catalog, Package
-from headgate.snapshot import snapshot_bytes
 
 WELL_KNOWN_CORE = b".well-known/core"
 LINK_FORMAT = 40  # Content-Format application/link-format

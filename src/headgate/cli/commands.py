@@ -1,0 +1,126 @@
+"""The command line: what each command takes. The work is done in the room that each one names."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headgate.cli.demo import Demo
+from headgate.cli.serving import FileServer, collect
+from headgate.errors import HeadgateError
+
+app = typer.Typer(
+    name="headgate",
+    help="CoAP download edge for NB-IoT fleets.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+WRONG_USAGE = 2
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run `main` on uvloop, or on asyncio where uvloop is absent."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main())
+    return uvloop.run(main())
+
+
+def fail(error: HeadgateError) -> typer.Exit:
+    """Say what is wrong in one line; the exit code is that of a wrong usage."""
+    print(f"headgate: {error}", file=sys.stderr)
+    return typer.Exit(WRONG_USAGE)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        print(f"headgate {version('headgate')}")
+        raise typer.Exit
+
+
+@app.callback()
+def headgate(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """CoAP download edge for NB-IoT fleets."""
+
+
+@app.command()
+def edge(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders whose files are all served.")],
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; without it, every address of both families.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port; 0 takes a free one.")] = 5683,
+    threads: Annotated[
+        int, typer.Option(min=0, max=64, help="Native serving threads; 0 serves on the event loop.")
+    ] = 0,
+    prefix: Annotated[str, typer.Option(help="Put before every path, such as 'fw'.")] = "",
+    smallest_block: Annotated[
+        int, typer.Option(help="Smallest block offered; packages have at most 2^20 of them.")
+    ] = 16,
+    largest_block: Annotated[int, typer.Option(help="Largest block sent.")] = 1024,
+    default_block: Annotated[int, typer.Option(help="Block sent when the device names no size.")] = 512,
+    receive_buffer: Annotated[
+        int, typer.Option(min=4096, max=1 << 30, help="SO_RCVBUF in bytes, as far as the kernel grants it.")
+    ] = 4 << 20,
+    spool: Annotated[
+        Path | None, typer.Option(help="Where own copies of the files are kept (default /var/tmp).")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
+) -> None:
+    """Serve files or folders by CoAP Block2, nothing else.
+
+    A file is served under its name, a folder's files under their names relative to it. Each is copied
+    first: replacing or truncating it afterwards does not touch what is served. SIGTERM and Ctrl-C answer
+    what was received, then end.
+    """
+    try:
+        files = collect(paths, prefix)
+        server = FileServer(
+            files,
+            json=json,
+            host=host,
+            port=port,
+            threads=threads,
+            smallest_block=smallest_block,
+            largest_block=largest_block,
+            default_block=default_block,
+            receive_buffer_bytes=receive_buffer,
+            spool=spool,
+        )
+        raise typer.Exit(run(server.serve))
+    except HeadgateError as error:
+        raise fail(error) from error
+
+
+@app.command()
+def demo(
+    devices: Annotated[int, typer.Option(min=1, max=100_000, help="Virtual devices.")] = 1000,
+    size: Annotated[int, typer.Option(min=1, max=16 << 20, help="Bytes of the generated package.")] = 256
+    << 10,
+    loss: Annotated[float, typer.Option(min=0, max=0.5, help="Share of datagrams lost, each way.")] = 0.02,
+    movers: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices that resume from a new port half-way.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate edge`.")] = 0,
+) -> None:
+    """Download one package to many virtual devices over a lossy network, and check every digest."""
+    shown = Demo(devices=devices, size_bytes=size, loss=loss, movers=movers, seed=seed, threads=threads)
+    try:
+        raise typer.Exit(run(shown.run))
+    except HeadgateError as error:
+        raise fail(error) from error

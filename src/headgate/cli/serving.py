@@ -1,0 +1,192 @@
+"""`headgate edge`: files and folders served by one Edge, with a status line for people or for machines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from headgate.edge import Edge, path_bytes
+from headgate.engine.catalog import Package
+from headgate.errors import HeadgateError, PackageError, PathTakenError
+from headgate.model import Stats
+
+STATUS_EVERY_S = 1.0
+MINUTE = 60  # status intervals that "the last minute" spans
+LISTED_MAX = 20  # packages shown to a person at the start; --json lists all
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """A file and the path it is served under."""
+
+    path: str
+    file: Path
+
+
+def collect(paths: list[Path], prefix: str) -> list[ServedFile]:
+    """The files that these files and folders name, each with its path.
+
+    A folder is walked to its end, without following linked folders; names that start with a dot are
+    passed over. Raises PackageError for what is not there, PathTakenError when two files have one path.
+    """
+    head = prefix.strip("/")
+    served: dict[str, ServedFile] = {}
+    for given in paths:
+        if not given.exists():
+            raise PackageError(f"there is no file or folder {given}")
+        found = _walk(given) if given.is_dir() else [(given.name, given)]
+        for name, file in found:
+            path = f"{head}/{name}" if head else name
+            path_bytes(path)
+            if path in served:
+                raise PathTakenError(f"{file} and {served[path].file} would both be served as {path}")
+            served[path] = ServedFile(path, file)
+    if not served:
+        raise PackageError(f"nothing to serve in {', '.join(map(str, paths))}")
+    return list(served.values())
+
+
+def _walk(folder: Path) -> list[tuple[str, Path]]:
+    def refuse(error: OSError) -> None:
+        raise PackageError(f"cannot read {error.filename}: {error.strerror}") from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(place, name)
+            if not name.startswith(".") and file.is_file():
+                found.append((file.relative_to(folder).as_posix(), file))
+    return found
+
+
+class FileServer:
+    """One run of `headgate edge`."""
+
+    def __init__(self, files: list[ServedFile], *, json: bool, **edge: Any) -> None:
+        """`edge` is what `headgate.Edge` takes."""
+        self._files = files
+        self._json = json
+        try:
+            self._edge = Edge(**edge)
+        except ValueError as error:
+            raise HeadgateError(str(error)) from error
+        self._console = Console()
+        self._samples: deque[tuple[float, Stats]] = deque(maxlen=MINUTE + 1)
+
+    async def serve(self) -> int:
+        """Serve until SIGTERM or SIGINT; the exit code."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self._edge:
+            packages = [
+                (served, await self._edge.publish(served.path, served.file)) for served in self._files
+            ]
+            self._announce(packages)
+            await self._status(stop)
+        self._end()
+        if self._edge.failure is not None:
+            print(f"headgate: a listener failed: {self._edge.failure}", file=sys.stderr)
+            return 1
+        return 0
+
+    # -- for people and for machines --
+
+    def _announce(self, packages: list[tuple[ServedFile, Package]]) -> None:
+        base = f"coap://{self._edge.authority}/"
+        if self._json:
+            listed = [
+                {
+                    "path": served.path,
+                    "uri": base + quote(served.path),
+                    "bytes": len(package),
+                    "etag": package.etag.hex(),
+                    "sha256": package.sha256.hex(),
+                }
+                for served, package in packages
+            ]
+            self._line("listening", host=self._edge.host, port=self._edge.port, packages=listed)
+            return
+        table = Table(
+            title=f"serving on UDP port {self._edge.port} of {self._edge.host}", title_justify="left"
+        )
+        for heading in ("URI", "bytes", "ETag"):
+            table.add_column(heading, justify="right" if heading == "bytes" else "left", overflow="fold")
+        for served, package in packages[:LISTED_MAX]:
+            table.add_row(base + quote(served.path), f"{len(package):,}", package.etag.hex())
+        if len(packages) > LISTED_MAX:
+            table.caption = f"and {len(packages) - LISTED_MAX:,} more"
+        self._console.print(table)
+
+    async def _status(self, stop: asyncio.Event) -> None:
+        self._sample()
+        if self._json or not self._console.is_terminal:
+            while not await _within(stop, STATUS_EVERY_S):
+                self._sample()
+                if self._json:
+                    self._line("status", **self._rates())
+            return
+        with Live(self._status_line(), console=self._console, auto_refresh=False, transient=True) as live:
+            while not await _within(stop, STATUS_EVERY_S):
+                self._sample()
+                live.update(self._status_line(), refresh=True)
+
+    def _sample(self) -> None:
+        self._samples.append((time.monotonic(), self._edge.stats))
+
+    def _rates(self) -> dict[str, Any]:
+        """Rates over the last interval, downloads over the last minute, and all counters."""
+        (then_s, then), (now_s, now) = self._samples[-2 if len(self._samples) > 1 else -1], self._samples[-1]
+        seconds = max(now_s - then_s, 1e-9)
+        return {
+            "blocks_per_s": round((now.blocks - then.blocks) / seconds, 1),
+            "bytes_per_s": round((now.payload_bytes - then.payload_bytes) / seconds, 1),
+            "downloads_last_minute": now.last_blocks - self._samples[0][1].last_blocks,
+            "stats": asdict(now),
+        }
+
+    def _status_line(self) -> str:
+        rates = self._rates()
+        dropped = sum(rates["stats"]["dropped"].values())
+        return (
+            f"{rates['blocks_per_s']:,.0f} blocks/s   {rates['bytes_per_s'] / 1e6:,.2f} MB/s   "
+            f"{rates['downloads_last_minute']:,} downloads in the last minute   {dropped:,} dropped   "
+            "Ctrl-C ends"
+        )
+
+    def _end(self) -> None:
+        stats = self._edge.stats
+        if self._json:
+            self._line("stopped", stats=asdict(stats))
+        else:
+            self._console.print(
+                f"served {stats.blocks:,} blocks, {stats.payload_bytes:,} bytes, "
+                f"{stats.last_blocks:,} downloads to the end"
+            )
+
+    def _line(self, event: str, **values: Any) -> None:
+        print(json.dumps({"event": event, "time": time.time(), **values}), flush=True)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether `event` came within that time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

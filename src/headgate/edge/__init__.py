@@ -1,0 +1,24 @@
+"""The embeddable edge: catalog, listeners and grants, nothing else."""
+
+from __future__ import annotations
+
+from headgate.edge.edge import Edge, path_bytes
+from headgate.edge.events import (
+    DownloadCompleted,
+    DownloadEvent,
+    DownloadProgressed,
+    DownloadStalled,
+    DownloadStarted,
+)
+from headgate.edge.grant import Grant
+
+__all__ = [
+    "DownloadCompleted",
+    "DownloadEvent",
+    "DownloadProgressed",
+    "DownloadStalled",
+    "DownloadStarted",
+    "Edge",
+    "Grant",
+    "path_bytes",
+]

@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def _py_quantile(times_ns: Iterable[int], share: float) -> float: ...

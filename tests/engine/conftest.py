@@ -1,0 +1,45 @@
+"""A catalog with one package under a public path, and who answers from it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from headgate.engine.catalog import Catalog, Package
+from headgate.engine.ledger import Ledger
+from headgate.engine.responder import Responder
+
+
+@pytest.fixture
+def make_package():
+    """A package of these bytes; its check code is 4EA0 unless said otherwise."""
+
+    def make(body=b"", *, check_code=0x4EA0, **more):
+        return Package(body, sha256=hashlib.sha256(body).digest(), check_code=check_code, **more)
+
+    return make
+
+
+@pytest.fixture
+def ledger():
+    """Room for eight grants."""
+    return Ledger(8)
+
+
+@pytest.fixture
+def catalog(ledger):
+    """Empty."""
+    return Catalog(ledger)
+
+
+@pytest.fixture
+def serve(catalog, make_package):
+    """Publish bodies by path and get a function: datagram -> (outcome, reply)."""
+
+    def serving(bodies, *, content_format=42, **policy):
+        for path, body in bodies.items():
+            catalog.publish(path.encode(), make_package(body, content_format=content_format))
+        return Responder(catalog, **policy).respond
+
+    return serving
