@@ -12,7 +12,7 @@ from libc.stdlib cimport abort, calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from headgate.engine.catalog cimport (
-    ETAG_LENGTH, PATH_LENGTH_MAX, Body, Catalog, CatalogState, Entry, Package, Reader, catalog_enter,
+    ETAG_LENGTH, PATH_LENGTH_MAX, Body, Catalog, CatalogState, Entry, Package, Reader, Table, catalog_enter,
     catalog_find, catalog_leave,
 )
 from headgate.engine.ledger cimport MARK_BOTH, MARK_NONE, RECORD_SIZE, Ledger, Record
@@ -598,6 +598,17 @@ cdef class Script:
             held.reader = NULL
         return 0
 
+    # Invariant 2 of the catalog; and it grows by what its table holds, not by what tables before it held.
+    cdef int table_check(self) except -1:
+        cdef Table* table = <Table*><void*>self.catalog.state.table
+        cdef uint64_t filled = 0
+        cdef uint64_t at
+        for at in range(table.mask + 1):
+            filled += table.slots[at].entry != 0
+        must(filled == <uint64_t>self.catalog.filled, "slots that are not empty are counted")
+        must(2 * filled <= table.mask + 1, "a table is at most half full")
+        return 0
+
     # Each step is two bytes: what to do, and with which path.
     cdef int play(self, const uint8_t* data, size_t size) except -1:
         cdef const uint8_t* end = data + (size & ~<size_t>1)
@@ -624,6 +635,7 @@ cdef class Script:
             self.leave(&self.held[i])
         must(self.catalog.reclaim() == 0, "with nobody inside nothing waits")
         must(len(self.catalog) == len(self.expected), "the catalog counts what it serves")
+        self.table_check()
         for name in PATHS:
             must(self.catalog.find(name) == self.expected.get(name), "find finds what is served")
             self.withdraw(name)
