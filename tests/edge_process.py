@@ -18,15 +18,18 @@ from typing import Any, Self
 
 
 async def serve(edge: dict[str, Any], publish: dict[str, str], grant: list[str]) -> None:
-    """Serve until the standard input ends; what is granted is the package published last."""
+    """Serve until the standard input ends; what is granted is the package published last.
+
+    All of it is there before the edge starts: in between, devices that resume would be told 4.04, and go.
+    """
     from headgate import Edge
 
     secret = bytes.fromhex(edge.pop("secret", "00" * 32))
-    async with Edge(secret=secret, **edge) as serving:
-        package = None
-        for path, source in publish.items():
-            package = await serving.publish(path, source)
-        keys = [serving.grant(package, endpoint).key for endpoint in grant]
+    serving = Edge(secret=secret, authority="localhost", **edge)
+    for path, source in publish.items():
+        package = await serving.publish(path, source)
+    keys = [serving.grant(package, endpoint).key for endpoint in grant]
+    async with serving:
         print(json.dumps({"port": serving.port, "keys": keys}), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
