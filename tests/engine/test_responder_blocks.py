@@ -33,11 +33,11 @@ def diagnostic(answered) -> tuple[str, str]:
     return answer.code, answer.payload.decode()
 
 
-# -- The exchanges of the protocol file, byte for byte --
+# -- The two exchanges of our protocol notes, byte for byte --
 
 
 def test_golden_first_block(serve):
-    """RFC 7959 as the protocol file writes it out: early negotiation at 512 bytes, `/p/<PID>`."""
+    """RFC 7959 as the notes write it out: early negotiation at 512 bytes, `/p/<PID>`."""
     respond = serve({"p/4ea021b62388bdd4": BODY})
     asked = "44017D34 01020304 B170 0D03 34656130323162363233383862646434 C105"
     head = "64457D34 01020304 48 4EA021B62388BDD4 812A B10D 520514 FF"
@@ -47,7 +47,7 @@ def test_golden_first_block(serve):
 def test_golden_last_block(serve):
     """The last of three blocks, without Size2.
 
-    The protocol file's second exchange shows Size2 here, against its own tables: Size2 goes with NUM 0 and
+    The notes' second exchange shows Size2 here, against their own tables: Size2 goes with NUM 0 and
     where it was asked. The tables are the rule; the five bytes are the device's energy.
     """
     respond = serve({"p/4ea021b62388bdd4": BODY})
@@ -59,7 +59,7 @@ def test_golden_last_block(serve):
 
 
 def test_golden_last_block_when_size2_is_asked(serve):
-    """With `Size2: 0` in the request the second exchange is as the protocol file shows it."""
+    """With `Size2: 0` in the request the second exchange is as the notes show it."""
     respond = serve({"p/4ea021b62388bdd4": BODY})
     asked = "44017D36 01020304 B170 0D03 34656130323162363233383862646434 C125 50"
     head = "64457D36 01020304 48 4EA021B62388BDD4 812A B125 520514 FF"
@@ -302,7 +302,7 @@ def test_larger_body_than_block2_can_carry_is_no_package():
 
 @pytest.mark.parametrize("szx", range(7))
 def test_identity_is_on_every_block(respond, szx):
-    """RFC 7959 section 2.4: the ETag is the same on all blocks; the protocol file: it is the PID."""
+    """RFC 7959 section 2.4: the ETag is the same on all blocks; ours is the PID."""
     for num in range(-(-1300 // (16 << szx))):
         answer = read(respond(request("fw", block2=(num, szx)))[1])
         assert (answer.etag, answer.content_format) == (PID, 42)

@@ -169,12 +169,12 @@ cdef Outcome reply_block(
         delta = SIZE2 - BLOCK2
     if block.num == 0 or message_has(request, SIZE2):
         at += option_uint_write(head + at, delta, body.length)
-    if part.length > 0:
+    if part.length > 0:               # an empty body has no data to point into
         head[at] = PAYLOAD_MARKER
         at += 1
+        reply.payload = body.data + part.offset
     ensure(at <= REPLY_HEAD_MAX)
     reply.head_length = at
-    reply.payload = body.data + part.offset
     reply.payload_length = part.length
     reply.last = not block.more
     if entry.record != NULL:
@@ -310,7 +310,7 @@ cdef class Responder:
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
         if smallest_block > largest_block:
-            raise ValueError(f"the smallest block {smallest_block} is larger than the largest {largest_block}")
+            raise ValueError(f"smallest block {smallest_block} is larger than the largest, {largest_block}")
         self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
 

@@ -258,7 +258,7 @@ cdef class Listener:
         state.wake_fd = wake_fd
         state.packet_info = packet_info
         state.reader = responder.catalog.take_reader()
-        for i in range(BATCH):
+        for i in range(<uint32_t>BATCH):
             state.rx_parts[i].iov_base = state.datagrams[i]
             state.rx_parts[i].iov_len = DATAGRAM_MAX
             state.rx[i].msg_hdr.msg_iov = &state.rx_parts[i]
