@@ -24,6 +24,7 @@ __all__ = [
     "CON",
     "NON",
     "RST",
+    "ChangedError",
     "Message",
     "Peer",
     "eventually",
@@ -49,9 +50,16 @@ def ping(message_id: int) -> bytes:
     return empty(CON, message_id)
 
 
-def get(path: str, block: tuple[int, int] | None = None, *, message_id: int = 1, **how: Any) -> bytes:
+def get(
+    path: str,
+    block: tuple[int, int] | None = None,
+    *,
+    message_id: int = 1,
+    options: tuple[tuple[int, bytes], ...] = (),
+    **how: Any,
+) -> bytes:
     """A request for `path`, without a token unless given; `block` is (NUM, SZX)."""
-    return request(path, block2=block, message_id=message_id, **({"token": b""} | how))
+    return request(path, *options, block2=block, message_id=message_id, **({"token": b""} | how))
 
 
 def loopback_addresses() -> list[str]:
@@ -80,6 +88,10 @@ async def eventually(condition: Callable[[], Any]) -> Any:
     return value
 
 
+class ChangedError(Exception):
+    """What was being downloaded is not there any more."""
+
+
 class Peer:
     """A device. Its socket is connected: it hears nothing but what comes from the address it asked."""
 
@@ -104,7 +116,11 @@ class Peer:
 
     def hear(self) -> Message:
         """The next message; TimeoutError when there is none."""
-        return coap.parse(self.socket.recv(65536))
+        return coap.parse(self.hear_any())
+
+    def hear_any(self) -> bytes:
+        """The bytes of the next datagram, message or not."""
+        return self.socket.recv(65536)
 
     def waiting(self) -> list[Message]:
         """Every message that has arrived by now."""
@@ -136,16 +152,18 @@ class Peer:
         raise TimeoutError(f"no answer to {datagram.hex()}")
 
     def download(self, path: str, szx: int = 6, *, first: int = 0) -> bytes:
-        """The body from block `first` on; every block must be the next one, of one ETag."""
+        """The body from block `first` on; ChangedError when it is another one, or none, half-way."""
         body, num, etags = b"", first, set()
         while True:
             answer = self.ask(path, (num, szx))
             options = dict(answer.options)
-            assert answer.code == CONTENT, f"{answer} to block {num}"
+            if answer.code != CONTENT:
+                raise ChangedError(f"{answer} to block {num}")
             block = block_reference.parse(options[BLOCK2])
             assert (block.num, block.szx) == (num, szx)
             etags.add(options[ETAG])
-            assert len(etags) == 1
+            if len(etags) > 1:
+                raise ChangedError(f"block {num} has another ETag")
             body += answer.payload
             if not block.more:
                 return body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import mmap
 import pickle
 import sys
 
@@ -89,14 +90,44 @@ def test_nothing_is_copied_or_pickled(catalog, make_package):
 
 
 def test_memory_of_a_package_cannot_be_resized_or_closed(make_package, catalog):
-    """The package holds a view: what would move or drop the bytes is refused, even after `del`."""
-    body = bytearray(b"0123456789")
+    """The package holds a view: what would move or drop the bytes is refused while they are served."""
+    body, mapping = bytearray(b"0123456789"), mmap.mmap(-1, 4096)
     catalog.publish(b"fw", make_package(body))
+    catalog.publish(b"mapped", make_package(mapping))
     with pytest.raises(BufferError):
         body.append(0)
+    with pytest.raises(BufferError):
+        mapping.close()
     catalog.withdraw(b"fw")
+    catalog.withdraw(b"mapped")
     catalog.reclaim()
     body.append(0)
+    mapping.close()
+
+
+def test_body_whose_end_changes_the_catalog(catalog, make_package):
+    """Dropping the last reference may run anything, also what publishes and reclaims while we reclaim."""
+    ended = []
+
+    class Body(bytearray):
+        """Bytes with an end."""
+
+        def __del__(self):
+            ended.append(bytes(self))
+            catalog.publish(b"after/" + self, make_package(b"after " + self))
+            catalog.withdraw(b"fw/%d" % (int(self) + 4))
+            catalog.reclaim()
+
+    for i in range(8):
+        catalog.grant(b"fw/%d" % i, make_package(Body(b"%d" % i)))
+    for i in range(4):
+        catalog.withdraw(b"fw/%d" % i)
+    while catalog.reclaim():
+        pass
+    assert sorted(ended) == [b"%d" % i for i in range(8)]
+    assert [b"after/%d" % i in catalog for i in range(8)] == [True] * 8
+    assert len(catalog) == 8
+    assert {catalog.grant(b"key/%d" % i, make_package()) for i in range(8)} == set(range(8))
 
 
 @pytest.mark.parametrize("data", [None, "text", 5, [1, 2], memoryview(b"abcdef")[::2]])

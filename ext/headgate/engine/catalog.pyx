@@ -125,7 +125,8 @@ cdef class Package:
         self._buffer = view
         self.sha256 = sha256
         check_code = check_code or 0xFFFF
-        self.body.data = &view[0] if view.shape[0] else NULL
+        # Of an empty body nothing is read, but an offset is added to it: no NULL, then.
+        self.body.data = &view[0] if view.shape[0] else self.body.prefix
         self.body.length = <uint32_t>view.shape[0]
         self.body.content_format = content_format
         self.body.discovery = discovery

@@ -111,6 +111,7 @@ class UdpEndpoint:
                 self._closed = True
                 while any(listener.handed for listener in self._listeners):
                     self.deliver()
+                self._on_handover = _ignore  # who takes the records need not outlive this
                 if self._threaded:
                     self._loop.remove_reader(self._wake_fd)
                 self._close_descriptors()
@@ -242,3 +243,7 @@ class UdpEndpoint:
         if self._wake_fd >= 0:
             os.close(self._wake_fd)
             self._wake_fd = -1
+
+
+def _ignore(kind: str, value: object) -> None:
+    """Nobody takes what was handed over any more."""
