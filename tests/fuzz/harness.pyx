@@ -280,8 +280,8 @@ cdef void content_check(
         must(sent.payload_length == body.length, "what has no block is whole")
     if message_has(request, BLOCK2):
         must(offset == request.block2.num * block_size(request.block2.szx), "the offset is the one asked")
-        must(policy.szx_min <= request.block2.szx and sent.block2.szx <= request.block2.szx,
-             "the size is the one asked, or smaller")
+        must(sent.block2.szx <= request.block2.szx, "the size is the one asked, or smaller")
+        must(policy.szx_min <= request.block2.szx or body.discovery, "a size not offered is refused")
     else:
         must(offset == 0, "what names no block gets the first")
     must(offset + sent.payload_length <= body.length, "a block lies in the body")

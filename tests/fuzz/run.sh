@@ -39,10 +39,10 @@ fuzzer=$(runtime fuzzer_no_main a)
 # -- compile --
 
 echo "compiling into build/fuzz (log: build/fuzz/log)"
-mkdir -p "$work/corpus" "$work/findings"
+mkdir -p "$lib" "$work/corpus" "$work/findings"
 {
-    HEADGATE_BUILD=fuzz CC=$clang LDSHARED="$clang -shared" "$python" setup.py build -j "$(nproc)" \
-        --build-base build/fuzz --build-lib "$lib" &&
+    HEADGATE_BUILD=fuzz CC=$clang LDSHARED="$clang -shared" "$python" setup.py egg_info --egg-base "$lib" \
+        build -j "$(nproc)" --build-base build/fuzz --build-lib "$lib" &&
         # libFuzzer as a library of its own. It is loaded before AddressSanitizer, which brings empty
         # functions of the same names as the coverage hooks: the first ones loaded are the ones called.
         "$clang" --driver-mode=g++ -shared -o "$work/libfuzzer.so" \
@@ -77,7 +77,7 @@ hunt() {
         >"$work/$1.log" 2>&1 || {
         # What was found and where, then its input; or the end, where it is nothing that we know.
         sed -n '/ERROR: AddressSanitizer\|runtime error:\|Assertion\|^broken:\|^Traceback/,$p' "$work/$1.log" |
-            head -n 30 | grep . >&2 || tail -n 30 "$work/$1.log" >&2
+            head -n 20 | grep . >&2 || tail -n 30 "$work/$1.log" >&2
         grep -E "Test unit written|^Base64" "$work/$1.log" >&2 || :
         fail "a finding in $1: its input is in build/fuzz/findings; tests/fuzz/README.md says what becomes of it"
     }
