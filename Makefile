@@ -28,20 +28,28 @@ $(BIN)/python:
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q 'setuptools>=77' 'cython>=3.1'
 
-$(VENV)/.built: $(BIN)/python setup.py pyproject.toml $(SOURCES)
-	$(BIN)/python -m pip install -q --no-build-isolation -e '.[server]'
+# Names and dependencies; the modules are compiled once, by .built.
+INSTALL := HEADGATE_BUILD=none $(BIN)/python -m pip install -q --no-build-isolation -e
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	$(INSTALL) '.[server]'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed setup.py $(SOURCES)
+	@echo compiling
+	@$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	$(BIN)/python -m pip install -q --no-build-isolation -e '.[test]'
+	$(INSTALL) '.[test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install -q --no-build-isolation -e '.[lint]'
+	$(INSTALL) '.[lint]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	$(BIN)/python -m pip install -q --no-build-isolation -e '.[bench]'
+	$(INSTALL) '.[bench]'
 	@touch $@
 
 # -- for whoever changes something --

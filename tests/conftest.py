@@ -1,10 +1,17 @@
-"""Shared by all rooms: how hard hypothesis looks."""
+"""Shared by all rooms: how hard hypothesis looks, and the loops that asynchronous tests run on."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
+
+RUN_BOUND_S = 60.0  # no test waits longer for what does not come
 
 # A failure prints the blob that reproduces it. Builds differ in speed (sanitizers), so no deadline.
 # Hypothesis would take the same examples each time where it sees CI; ours looks further with every run.
@@ -18,3 +25,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine to its end on a loop of its own, once per kind of loop."""
+
+    async def bounded(main: Coroutine[Any, Any, Any]) -> Any:
+        async with asyncio.timeout(RUN_BOUND_S):
+            return await main
+
+    return lambda main: request.param(bounded(main))

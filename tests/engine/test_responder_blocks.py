@@ -7,7 +7,7 @@ import mmap
 import pytest
 
 from datagrams import BLOCK2, CON, CONTENT_FORMAT, ETAG, NON, SIZE2, read, request
-from headgate.engine.catalog import Package
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from headgate.errors import PackageTooLargeError
 from reference.block import Block
@@ -216,6 +216,12 @@ def test_default_size_is_used_where_none_is_named(serve, default, largest, szx):
     assert read(respond(request("fw", block2=(0, 0)))[1]).block2 == Block(0, True, 0)
 
 
+def test_default_size_is_never_below_the_smallest(serve):
+    """What is sent by default is offered, too: raising the smallest block raises the default."""
+    respond = serve({"fw": BODY}, smallest_block=1024)
+    assert read(respond(request("fw"))[1]).block2 == Block(0, True, 6)
+
+
 @pytest.mark.parametrize(
     "policy",
     [
@@ -225,12 +231,11 @@ def test_default_size_is_used_where_none_is_named(serve, default, largest, szx):
         {"default_block": 0},
         {"default_block": 4096},
         {"default_block": -512},
-        {"smallest_block": 1024},  # above the default
         {"smallest_block": 512, "largest_block": 256},
     ],
 )
 def test_impossible_sizes_are_refused(catalog, policy):
-    """A power of two in 16..1024 each; what we send by default must be offered, too."""
+    """A power of two in 16..1024 each, and the smallest not above the largest."""
     with pytest.raises(ValueError, match="block"):
         Responder(catalog, **policy)
 

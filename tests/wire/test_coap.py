@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -641,18 +643,18 @@ def test_damaged_messages_are_judged_as_by_the_reference(data):
     assert our_verdict(data) == reference_verdict(data)
 
 
+# A token with a length byte; options whose delta and length are each in the nibble, in one byte, in two.
 EVERY_FORM = reference.encode(
     reference.Message(
         type=CON,
         code=GET,
         message_id=0x7D34,
-        token=bytes(range(20)),  # one length byte
-        options=(
-            (1, b"\1"),  # delta and length in the nibbles
-            (20, b"\2" * 20),  # in one byte more
-            (20 + 300, b"\3" * 300),  # in two
-            (20 + 300 + 255, b""),
-            (20 + 300 + 255 + 256, b"\4"),
+        token=bytes(range(20)),
+        options=tuple(
+            (number, bytes([number & 0xFF]) * length)
+            for number, length in zip(
+                accumulate([1, 1, 1, 100, 100, 100, 300, 300, 300]), [1, 20, 300] * 3, strict=True
+            )
         ),
         payload=b"payload",
     )

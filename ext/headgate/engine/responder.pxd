@@ -45,7 +45,8 @@ cdef enum Outcome:
 cdef struct Reply:
     uint32_t head_length
     uint32_t payload_length
-    const uint8_t* payload            # view into a package, or a constant; valid until catalog_leave
+    const uint8_t* payload            # view into a package, or a constant; valid until catalog_leave;
+    #                                 # unset when payload_length is 0
     bint last                         # of a 2.05: whether the block ends the body
     Mark mark                         # what the block meant for its grant
     uint32_t record_index             # of the grant, when mark is set

@@ -4,9 +4,10 @@ from cython cimport final, no_gc_clear
 from libc.string cimport memcmp, memcpy, strlen
 
 from headgate.engine.catalog cimport (
-    ETAG_LENGTH, PATH_LENGTH_MAX, Body, Entry, Reader, catalog_enter, catalog_find, catalog_leave,
+    PATH_LENGTH_MAX, Entry, Reader, catalog_enter, catalog_find, catalog_leave,
 )
 from headgate.engine.ledger cimport MARK_NONE, record_count
+from headgate.engine.package cimport ETAG_LENGTH, Body
 from headgate.wire.block cimport (
     BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
     block_write,
@@ -169,12 +170,12 @@ cdef Outcome reply_block(
         delta = SIZE2 - BLOCK2
     if block.num == 0 or message_has(request, SIZE2):
         at += option_uint_write(head + at, delta, body.length)
-    if part.length > 0:
+    if part.length > 0:               # an empty body has no data to point into
         head[at] = PAYLOAD_MARKER
         at += 1
+        reply.payload = body.data + part.offset
     ensure(at <= REPLY_HEAD_MAX)
     reply.head_length = at
-    reply.payload = body.data + part.offset
     reply.payload_length = part.length
     reply.last = not block.more
     if entry.record != NULL:
@@ -291,8 +292,9 @@ cdef class Responder:
     """Answers datagrams from a catalog. Block sizes are bytes, powers of two in 16..1024.
 
     `smallest_block` is the least that is offered (it bounds the size of a package), `largest_block` the
-    most that is sent, `default_block` what is sent when the request names no size. `handover` tells that
-    somebody takes what is not a package request; otherwise it is answered here with an error.
+    most that is sent, `default_block` what is sent when the request names no size (brought within the
+    two). `handover` tells that somebody takes what is not a package request; otherwise it is answered
+    here with an error.
 
     >>> from headgate.engine.catalog import Catalog
     >>> from headgate.engine.ledger import Ledger
@@ -308,10 +310,10 @@ cdef class Responder:
         self.policy.catalog = catalog.state
         self.policy.szx_min = szx_of(smallest_block)
         self.policy.szx_max = szx_of(largest_block)
-        self.policy.szx_default = min(szx_of(default_block), self.policy.szx_max)
+        if smallest_block > largest_block:
+            raise ValueError(f"smallest block {smallest_block} is larger than the largest, {largest_block}")
+        self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
-        if self.policy.szx_min > self.policy.szx_default:
-            raise ValueError(f"smallest block {smallest_block} is above the default or the largest one")
 
     def check_size(self, length):
         """Raise PackageTooLargeError when `length` bytes pass 2**20 blocks of the smallest size offered."""

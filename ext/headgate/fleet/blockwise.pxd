@@ -34,6 +34,7 @@ cdef struct Body:
     uint32_t length                   # at most BLOCK_BODY_MAX
     uint8_t etag[8]
     uint8_t etag_length               # 0: answers carry no ETag
+    bint etag_ignored                 # some servers give each transfer an ETag of its own
     bint etag_known                   # given by the caller, or taken from the first answer
 
 # One GET. `token` holds the token's bytes in memory order.

@@ -71,6 +71,8 @@ cdef Failure metadata_check(Body* body, const MessageView* reply) noexcept nogil
         elif cursor.number == SIZE2 and cursor.length <= 4:
             if uint_parse(cursor.value, cursor.length) != body.length:
                 return FAILED_SIZE2
+    if body.etag_ignored:
+        return NOT_FAILED
     if not body.etag_known:
         body.etag_known = True
         body.etag_length = <uint8_t>etag_length

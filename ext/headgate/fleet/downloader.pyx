@@ -1,50 +1,36 @@
 """Many virtual devices in one thread, each downloading a CoAP resource by Block2 (RFC 7959)."""
 
 import mmap
-import resource
-import socket
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
-from posix.time cimport timeval
-from posix.unistd cimport close
 
 from headgate.fleet.blockwise cimport FAILURE_COUNT, PATH_BYTES_MAX, SZX_UNKNOWN
 from headgate.fleet.chance cimport chance_below, chance_happens, chance_next, chance_seed
 from headgate.fleet.devices cimport (
     DEVICES_MAX,
     EXACT_PER_SOCKET_MAX,
-    NOBODY,
     Device,
     device_wait,
     devices_free,
     devices_make,
 )
 from headgate.fleet.latency cimport Latency, latency_quantile
+from headgate.fleet.ports cimport ports_close, ports_open
 from headgate.fleet.run cimport (
     RETRANSMIT_MAX,
     RUN_DONE,
     RUN_FAULT,
     RUN_STOPPED,
-    SWEEPS_PER_TIMEOUT,
-    WAIT_MAX_MS,
     Path,
-    Port,
     RunResult,
     run_prepare,
     run_resume,
     run_start,
     run_turns,
-)
-from headgate.fleet.sockets cimport (
-    EPOLL_CLOEXEC,
-    EPOLL_CTL_ADD,
-    EPOLLIN,
-    epoll_create1,
-    epoll_ctl,
-    epoll_event,
 )
 from headgate.wire.block cimport BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_SZX_MAX, block_size
 from headgate.wire.coap cimport CON, NON, URI_PATH, option_write
@@ -54,11 +40,6 @@ from headgate.fleet.counts import DownloaderStats, DownloadFailure
 
 cdef enum:
     SLICE_NS = 100000000              # how often a run looks for signals, such as Ctrl-C
-    BUFFER_MAX = 4 << 20              # bytes asked for a socket's queues; the kernel may grant less
-    BUFFER_DEFAULT = 212992           # what Linux gives unasked
-    BUFFER_PER_REQUEST = 4096         # kernel memory of one waiting answer of 1024 bytes, rounded up
-    SOCKETS_FEW = 64                  # up to so many, each has the largest queues
-    SPARE_FILES = 64                  # descriptors left to the rest of the process
 
 cdef double NS_PER_S = 1e9
 cdef tuple FAILURES = (None, *DownloadFailure)
@@ -73,7 +54,7 @@ cdef uint64_t share_of(str name, double probability) except? 1:
 
 
 def path_options(str path not None):
-    """The Uri-Path options of one path as bytes: RFC 7252 section 6.4 steps 8, without percent-decoding.
+    """The Uri-Path options of one path as bytes: RFC 7252 section 6.4 step 8, without percent-decoding.
 
     Raises PathError for a segment over 255 bytes and for more than 1024 bytes in all.
 
@@ -96,26 +77,13 @@ def path_options(str path not None):
     return out[:at]
 
 
-cdef bytes timeval_bytes(long time_us):
-    """A struct timeval in native layout, for setsockopt."""
-    cdef timeval value
-    value.tv_sec = time_us // 1000000
-    value.tv_usec = time_us % 1000000
-    return (<const char*>&value)[:sizeof(timeval)]
-
-
-cdef files_allow(uint32_t count):
-    """Raise the soft limit of open files to the hard one when `count` sockets need it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < count + SPARE_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
+@cython.final
 cdef class Downloader:
     """`devices` virtual devices, each downloading `path` from `host`:`port` block by block, and checking.
 
     Every answer must be 2.05 with the right Block2, length, ETag, Size2 and bytes of `body`; a device
     that gets another one has failed, with a DownloadFailure. Late and duplicated answers are `stale`.
+    `check_etag` False is for servers that give each transfer an ETag of its own.
 
     `path` is one for all or one per device. `in_flight` devices ask at a time (None: all), taking
     turns block by block. `sockets` UDP ports are shared out among them. `szx` None leaves the block
@@ -145,6 +113,7 @@ cdef class Downloader:
         unsigned int token_bytes=4,
         bint size2=False,
         etag=None,
+        bint check_etag=True,
         str start not None="zero",
         double restart_from_new_port=0.0,
         bint repeat=False,
@@ -221,25 +190,26 @@ cdef class Downloader:
         run.duplicate = share_of("duplicate", duplicate)
         run.reorder = share_of("reorder", reorder)
         run.interval_ns = 0.0 if rate is None else NS_PER_S / rate
-        self._take_body(body, etag, keep)
+        self._take_body(body, etag, check_etag, keep)
         self._take_paths(path)
-        self._open_sockets(host, port, sockets)
+        ports_open(run, host, port, sockets)
         self._place_devices(start == "random", share_of("restart_from_new_port", restart_from_new_port))
         run_start(run)
 
     def __dealloc__(self):
         if self._run != NULL:
-            self._close()
+            ports_close(self._run)
             devices_free(&self._run.all)
             free(self._run.ports)
             free(self._run.paths)
             free(self._run)
 
-    cdef _take_body(self, const uint8_t[::1] body, etag, bint keep):
+    cdef _take_body(self, const uint8_t[::1] body, etag, bint check_etag, bint keep):
         cdef uint8_t[::1] images
         cdef size_t size
         cdef bytes tag
         self._body = body
+        self._run.body.etag_ignored = not check_etag
         self._run.body.length = <uint32_t>body.shape[0]
         if body.shape[0] > 0:
             self._run.body.data = &body[0]
@@ -300,60 +270,15 @@ cdef class Downloader:
             device.moves = chance_happens(&run.chance, moving)
             device_wait(&run.all, index)
 
-    cdef _open_sockets(self, str host, int port, uint32_t count):
-        """Connect `count` sockets to the server."""
-        cdef Run* run = self._run
-        cdef uint32_t index
-        cdef epoll_event event
-        cdef uint64_t per_socket = (run.all.slot_count - 1) // count + 1
-        # On few sockets requests may bunch up; on many, each has its share.
-        cdef int buffer_bytes = BUFFER_MAX if count <= SOCKETS_FEW else <int>min(
-            <uint64_t>BUFFER_MAX, per_socket * BUFFER_PER_REQUEST)
-        cdef int wait_us = min(<int>WAIT_MAX_MS * 1000, <int>(run.ack_timeout_us // SWEEPS_PER_TIMEOUT))
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        files_allow(count)
-        run.ports = <Port*>calloc(count, sizeof(Port))
-        if run.ports == NULL:
-            raise MemoryError
-        if count > 1:
-            run.epoll = epoll_create1(EPOLL_CLOEXEC)
-            if run.epoll < 0:
-                raise OSError("no epoll descriptor: too many open files")
-        for index in range(count):
-            with socket.socket(family, kind, protocol) as opened:
-                if buffer_bytes > BUFFER_DEFAULT:
-                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
-                opened.connect(address)
-                # The one socket is waited for inside recvmmsg; this bounds the wait.
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval_bytes(max(1000, wait_us)))
-                run.ports[index].fd = opened.detach()
-            run.port_count = index + 1
-            run.ports[index].next_id = <uint16_t>chance_next(&run.chance)
-            run.ports[index].slot = NOBODY
-            if count > 1:
-                event.events = EPOLLIN
-                event.data.u32 = index
-                if epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.ports[index].fd, &event) < 0:
-                    raise OSError(f"epoll does not take socket {index} of {count}")
-
-    cdef _close(self):
-        cdef uint32_t index
-        for index in range(self._run.port_count):
-            close(self._run.ports[index].fd)
-        if self._run.epoll >= 0:
-            close(self._run.epoll)
-        self._run.port_count = 0
-        self._run.epoll = -1
-
-    def run(self, duration_s=None):
-        """Download until every device is done: True; False when `duration_s` has passed or `stop` was called.
+    def run(self, duration_s=None, *, blocks=None):
+        """Download until every device is done: True; False when `duration_s` has passed, `blocks` more blocks
+        were accepted (give or take a batch) or `stop` was called.
 
         Releases the GIL. May be called again to go on: time spent outside does not count, neither for
         timeouts nor for latencies. Raises OSError when a socket fails for good.
         """
         cdef RunResult result
-        cdef uint64_t until_ns, slice_ns
+        cdef uint64_t until_ns, slice_ns, until_blocks
         cdef Run* run = self._run
         if duration_s is not None and not duration_s >= 0:
             raise ValueError(f"duration_s is at least 0, not {duration_s}")
@@ -362,13 +287,14 @@ cdef class Downloader:
         if run.port_count == 0:
             raise RuntimeError("the downloader is closed")
         until_ns = <uint64_t>-1 if duration_s is None else run.now_ns + <uint64_t>(duration_s * NS_PER_S)
+        until_blocks = <uint64_t>-1 if blocks is None else run.blocks + <uint64_t>blocks
         self._running = True
         try:
             run_resume(run)
             while True:
                 slice_ns = min(until_ns, run.now_ns + SLICE_NS)
                 with nogil:
-                    result = run_turns(run, slice_ns)
+                    result = run_turns(run, slice_ns, until_blocks)
                 if result == RUN_DONE:
                     return True
                 if result == RUN_FAULT:
@@ -378,7 +304,7 @@ cdef class Downloader:
                 if result == RUN_STOPPED:
                     run.stopped = False
                     return False
-                if run.now_ns >= until_ns:
+                if run.now_ns >= until_ns or run.blocks >= until_blocks:
                     return False
                 PyErr_CheckSignals()
         finally:
@@ -392,7 +318,7 @@ cdef class Downloader:
         """Close the sockets. The counts and images stay."""
         if self._running:
             raise RuntimeError("the downloader is running in another thread")
-        self._close()
+        ports_close(self._run)
 
     def __enter__(self):
         return self

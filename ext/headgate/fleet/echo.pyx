@@ -1,5 +1,6 @@
 """The bare-socket floor: answers every datagram with itself, in batches, with no protocol at all."""
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, errno
 from libc.stdlib cimport calloc, free
@@ -76,6 +77,7 @@ cdef EchoResult echo_batch(EchoState* state, bint wait) noexcept nogil:
 
 # -- Python face --
 
+@cython.final
 cdef class Echo:
     """Answers each datagram with `reply_size` bytes, 1..2048: the request and what lay behind it.
 

@@ -102,5 +102,6 @@ cdef void run_resume(Run* run) noexcept nogil
 # Give every slot a device and put it into the outbox. Once, when all devices wait in their rings.
 cdef void run_start(Run* run) noexcept nogil
 
-# Work until every device is done, `until_ns` of run time has come, or the run is stopped.
-cdef RunResult run_turns(Run* run, uint64_t until_ns) noexcept nogil
+# Work until every device is done, `until_ns` of run time has come, `until_blocks` were accepted in all
+# (give or take a batch), or the run is stopped.
+cdef RunResult run_turns(Run* run, uint64_t until_ns, uint64_t until_blocks) noexcept nogil

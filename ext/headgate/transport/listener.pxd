@@ -71,4 +71,3 @@ cdef class Listener:
     cdef ListenerState* state         # owned
     cdef readonly Responder responder
     cdef const ResponderPolicy* policy
-    cdef object _close_wake           # closes wake_fd

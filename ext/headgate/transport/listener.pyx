@@ -207,7 +207,7 @@ cdef DrainResult listener_drain(
 # Until `stopping`: wait in the kernel for the next batch, answer it.
 cdef DrainResult listener_run(ListenerState* listener, const ResponderPolicy* policy) noexcept nogil:
     cdef pollfd writable
-    cdef DrainResult result = DRAIN_IDLE
+    cdef DrainResult result = DRAIN_BLOCKED if listener.pending_end > 0 else DRAIN_IDLE
     writable.fd = listener.fd
     writable.events = POLLOUT
     while result != DRAIN_FAILED:
@@ -258,7 +258,7 @@ cdef class Listener:
         state.wake_fd = wake_fd
         state.packet_info = packet_info
         state.reader = responder.catalog.take_reader()
-        for i in range(BATCH):
+        for i in range(<uint32_t>BATCH):
             state.rx_parts[i].iov_base = state.datagrams[i]
             state.rx_parts[i].iov_len = DATAGRAM_MAX
             state.rx[i].msg_hdr.msg_iov = &state.rx_parts[i]

@@ -16,7 +16,8 @@ cdef extern from *:
 
     /* The address a datagram was sent to, as the packet information that makes a reply leave from there.
        Copies the one message of `from` that says so into `to`, in the form that sendmsg takes, and returns
-       its length; 0 when there is none, -1 when the datagram was sent to a group. */
+       its length; 0 when there is none, -1 when the datagram was sent to a group or was broadcast. (An IPv4
+       broadcast to an IPv6 socket is not told apart: the kernel then refuses to send from that address.) */
     static inline int packet_info_turn(struct msghdr *from, unsigned char *to)
     {
         struct cmsghdr *c;
@@ -41,7 +42,8 @@ cdef extern from *:
                 memset(to, 0, CMSG_SPACE(sizeof *info));
                 *reply = *c;
                 memcpy(info, CMSG_DATA(c), sizeof *info);
-                if (IN_MULTICAST(ntohl(info->ipi_addr.s_addr)))
+                /* The address that a reply would leave from is another one: a group or a broadcast. */
+                if (info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr)
                     return -1;
                 info->ipi_ifindex = 0;
                 return CMSG_SPACE(sizeof *info);

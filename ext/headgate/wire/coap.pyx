@@ -316,7 +316,7 @@ cdef class Message:
 
 cdef tuple option_checked(long long number, value):
     """One (number, value) pair as it is kept. An int is no value: `bytes` would make zeros of it."""
-    cdef bytes octets = bytes(memoryview(value))
+    cdef bytes octets = value if type(value) is bytes else bytes(memoryview(value))
     if not 0 <= number <= OPTION_NUMBER_MAX:
         raise MessageFormatError(f"an option number has 16 bits, not {number}")
     if len(octets) > OPTION_LENGTH_MAX:
@@ -344,6 +344,28 @@ def _py_message_view(const uint8_t[::1] data not None):
         if message_has(&message, BLOCK2) else None,
         "accept": message.accept if message_has(&message, ACCEPT) else None,
     }
+
+
+def _py_parse_many(list datagrams not None, uint32_t rounds):
+    """Parse each of 1..64 datagrams `rounds` times; returns how many were refused. Test door."""
+    cdef MessageView message
+    cdef const uint8_t* views[64]
+    cdef uint32_t lengths[64]
+    cdef uint32_t i, _round
+    cdef uint32_t count = <uint32_t>len(datagrams)
+    cdef uint64_t refused = 0
+    cdef bytes datagram
+    if not 0 < count <= 64:
+        raise ValueError(f"1..64 datagrams, not {count}")
+    for i in range(count):
+        datagram = datagrams[i]
+        views[i] = datagram
+        lengths[i] = <uint32_t>len(datagram)
+    with nogil:
+        for _round in range(rounds):
+            for i in range(count):
+                refused += message_parse(views[i], lengths[i], &message) != PARSED
+    return refused
 
 
 def _py_option_uint_write(uint32_t delta, uint32_t number):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from headgate.edge.discovery import Discovery
+from headgate.edge.discovery import WELL_KNOWN_CORE, Discovery
 from headgate.edge.events import (
     Announcer,
     DownloadCompleted,
@@ -24,16 +24,19 @@ from headgate.edge.events import (
 )
 from headgate.edge.grant import Grant
 from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import OUTCOMES, Responder
-from headgate.errors import PathError
+from headgate.errors import PathError, PathTakenError
 from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
 URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
+LOOK_EVERY_MAX_S = 86400.0
+STALL_AFTER_MAX_S = 1e9  # longer than a machine runs: never
 REPLIES = OUTCOMES[: OUTCOMES.index("short")]
 SILENCES = OUTCOMES[OUTCOMES.index("short") : OUTCOMES.index("handed over")]
 
@@ -71,8 +74,12 @@ class Edge:
         self._secret = secret if secret is not None else secrets.token_bytes(32)
         self._authority = authority
         self._spool = spool or default_spool()
+        if not 0 < look_every_s <= LOOK_EVERY_MAX_S:
+            raise ValueError(f"look_every_s is a time above 0, up to a day, not {look_every_s}")
+        if not stall_after_s >= 0:
+            raise ValueError(f"stall_after_s is a time from 0 on (math.inf is never), not {stall_after_s}")
         self._look_every_s = look_every_s
-        self._stall_after_s = stall_after_s
+        self._stall_after_ns = int(min(stall_after_s, STALL_AFTER_MAX_S) * 1e9)
         self._listen = (host, port, threads, receive_buffer_bytes, ring_bytes)
         self._ledger = Ledger(grants_max)
         self._catalog = Catalog(self._ledger)
@@ -86,6 +93,7 @@ class Edge:
         self._announcer = Announcer()
         self._grants: dict[int, Grant] = {}
         self._endpoint: UdpEndpoint | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
     # -- life --
 
@@ -104,7 +112,7 @@ class Edge:
             raise RuntimeError("this Edge was started before; make a new one")
         host, port, threads, receive_buffer_bytes, ring_bytes = self._listen
         self._loop = asyncio.get_running_loop()
-        self._endpoint = UdpEndpoint(
+        endpoint = UdpEndpoint(
             self._responder,
             host=host,
             port=port,
@@ -113,17 +121,29 @@ class Edge:
             ring_bytes=ring_bytes,
             on_handover=self._handed_over,
         )
+        try:
+            endpoint.start()
+        except BaseException:
+            await endpoint.close()
+            raise
+        self._endpoint = endpoint
         self._discovery.start(self._loop)
-        self._endpoint.start()
         self._looked_ns = time.monotonic_ns()
         self._next_look = self._loop.call_later(self._look_every_s, self._look)
 
     async def close(self) -> None:
-        """Answer what was received, then stop serving and end the events."""
-        self._next_look.cancel()
+        """Answer what was received, then stop serving and end the events.
+
+        Closing again, or what was never started, does nothing.
+        """
+        if self._next_look is not None:
+            self._next_look.cancel()
         self._discovery.stop()
-        await self._started().close()
-        self._announcer.close()
+        try:
+            if self._endpoint is not None:
+                await self._endpoint.close()
+        finally:
+            self._announcer.close()
 
     def _started(self) -> UdpEndpoint:
         if self._endpoint is None:
@@ -142,7 +162,7 @@ class Edge:
 
     @property
     def failure(self) -> OSError | None:
-        """Why a listener thread ended before its time, if one did."""
+        """Why a listener ended before its time, if one did."""
         return self._started().failure
 
     # -- packages --
@@ -187,8 +207,15 @@ class Edge:
         continues with the new bytes under a new ETag; a new path for new bytes spares devices that.
         """
         joined = path_bytes(path)
-        if not isinstance(source, Package):
+        if joined == WELL_KNOWN_CORE:
+            raise PathError(f"{path!r} is the list of packages, which the Edge itself writes")
+        if isinstance(source, Package):
+            self._responder.check_size(len(source))
+        else:
             source = await self.load(source, check_code=check_code, content_format=content_format)
+        served = self._catalog.find(joined)
+        if served is not None and served[1] is not None:
+            raise PathTakenError(f"{path!r} is the URI of a grant; withdraw that first")
         self._catalog.publish(joined, source, replace=replace)
         self._discovery.add(joined, source)
         return source
@@ -196,18 +223,22 @@ class Edge:
     def grant(self, package: Package, endpoint: str) -> Grant:
         """Let one endpoint download `package` at a URI of its own, the same one each time.
 
-        Raises GrantLimitError when `grants_max` are given, and PathError when the URI passes the 255 bytes
-        of LwM2M's Package URI.
+        Raises GrantLimitError when `grants_max` are given, PathError when the URI passes the 255 bytes of
+        LwM2M's Package URI, and PackageTooLargeError for another Edge's package that is too large here.
         """
+        self._responder.check_size(len(package))
         message = endpoint.encode() + b"\0" + package.etag
         digest = hmac.digest(self._secret, message, "sha256")
         key = base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode()
         uri = f"coap://{self.authority}/{key}"
-        if len(uri) > URI_MAX_BYTES:
-            raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {len(uri)}: {uri}")
+        length = len(uri.encode())
+        if length > URI_MAX_BYTES:
+            raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {length}: {uri}")
         index = self._catalog.grant(key.encode(), package)
         if index not in self._grants:
             self._grants[index] = Grant(endpoint, package, key, uri, self._ledger, index)
+            # Marks that the record's last grant left are passed over now, while this one has no block.
+            self._deliver()
         return self._grants[index]
 
     def withdraw(self, what: str | Grant) -> bool:
@@ -215,9 +246,11 @@ class Edge:
         if isinstance(what, Grant):
             if self._grants.get(what.index) is not what:
                 return False
+            withdrawn = self._catalog.withdraw(what.key.encode())
+            self._deliver()
             what.freeze()
             del self._grants[what.index]
-            return self._catalog.withdraw(what.key.encode())
+            return withdrawn
         joined = path_bytes(what)
         return self._discovery.remove(joined) and self._catalog.withdraw(joined)
 
@@ -238,6 +271,10 @@ class Edge:
     def events(self) -> AsyncIterator[DownloadEvent]:
         """What happens to granted downloads from this call on, until the edge closes."""
         return self._announcer.read()
+
+    def _deliver(self) -> None:
+        if self._endpoint is not None:
+            self._endpoint.deliver()
 
     @property
     def stats(self) -> Stats:
@@ -268,16 +305,17 @@ class Edge:
     def _handed_over(self, kind: str, value: object) -> None:
         if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
             grant = self._grants.get(value)
-            if grant is not None:
+            if grant is not None and grant.progress.blocks > 0:
                 event = DownloadStarted if kind == "started" else DownloadCompleted
                 self._announcer.announce(event(grant, grant.progress))
 
     def _look(self) -> None:
         """Once per `look_every_s`: tell who moved and who stopped, and free what was withdrawn."""
+        self._deliver()  # so that a start is told before its progress
         now_ns = time.monotonic_ns()
         self._catalog.reclaim()
         if self._announcer.listened_to:
-            stall_ns = int(self._stall_after_s * 1e9)
+            stall_ns = self._stall_after_ns
             self._tell(DownloadProgressed, self._looked_ns, now_ns)
             self._tell(DownloadStalled, max(1, self._looked_ns - stall_ns), max(1, now_ns - stall_ns))
         self._looked_ns = now_ns
@@ -301,12 +339,15 @@ def path_bytes(path: str) -> bytes:
         raise PathError(
             f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}"
         )
-    return joined.encode()
+    try:
+        return joined.encode()
+    except UnicodeEncodeError as error:
+        raise PathError(f"a package path is text that UTF-8 can carry, not {path!r}") from error
 
 
 def _size_of(path: Path) -> int:
     """Bytes of a file as it stands, 0 when it cannot be told; the copy says what is wrong."""
     try:
         return path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from headgate.edge.grant import Grant
 from headgate.model import Progress
@@ -39,43 +40,70 @@ class DownloadStalled(DownloadEvent):
     """No block was served for `stall_after_s` and the last one is still to come. Once per pause."""
 
 
+EventQueue = asyncio.Queue[DownloadEvent | None]
+
+
 class Announcer:
     """Hands each event to every reader, never waiting for one."""
 
     def __init__(self) -> None:
-        self._readers: set[asyncio.Queue[DownloadEvent | None]] = set()
+        # Replaced, never changed: a reader that goes out of use leaves at any moment, also during `announce`.
+        self._queues: tuple[EventQueue, ...] = ()
+        self._closed = False
         self.lost = 0
 
     @property
     def listened_to(self) -> bool:
         """Whether anyone reads."""
-        return bool(self._readers)
+        return bool(self._queues)
 
     def announce(self, event: DownloadEvent) -> None:
         """Give `event` to all readers; a reader with a full queue loses its oldest event."""
-        for queue in self._readers:
-            if queue.full():
-                queue.get_nowait()
-                self.lost += 1
-            queue.put_nowait(event)
+        for queue in self._queues:
+            self._put(queue, event)
 
     def close(self) -> None:
         """End every reader's iteration after what it has not read yet."""
-        for queue in self._readers:
-            if queue.full():
-                queue.get_nowait()
-                self.lost += 1
-            queue.put_nowait(None)
+        if not self._closed:
+            self._closed = True
+            for queue in self._queues:
+                self._put(queue, None)
 
-    def read(self) -> AsyncIterator[DownloadEvent]:
+    def read(self) -> EventReader:
         """Events from this call on, until `close`."""
-        queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue(EVENTS_WAITING_MAX)
-        self._readers.add(queue)
-        return self._iterate(queue)
+        queue: EventQueue = asyncio.Queue(EVENTS_WAITING_MAX)
+        if self._closed:
+            queue.put_nowait(None)
+        else:
+            self._queues = (*self._queues, queue)
+        return EventReader(queue, self._forget)
 
-    async def _iterate(self, queue: asyncio.Queue[DownloadEvent | None]) -> AsyncIterator[DownloadEvent]:
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            self._readers.discard(queue)
+    def _put(self, queue: EventQueue, event: DownloadEvent | None) -> None:
+        if queue.full():
+            queue.get_nowait()
+            self.lost += 1
+        queue.put_nowait(event)
+
+    def _forget(self, queue: EventQueue) -> None:
+        self._queues = tuple(other for other in self._queues if other is not queue)
+
+
+class EventReader:
+    """One reader's events. Nothing is kept for it once it is out of use, however little it has read."""
+
+    def __init__(self, queue: EventQueue, forget: Callable[[EventQueue], None]) -> None:
+        self._queue = queue
+        self._forget = forget
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> DownloadEvent:
+        event = await self._queue.get()
+        if event is None:
+            self._queue.put_nowait(None)  # the end stays the end, for whoever asks again
+            raise StopAsyncIteration
+        return event
+
+    def __del__(self) -> None:
+        self._forget(self._queue)

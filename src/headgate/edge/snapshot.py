@@ -11,6 +11,7 @@ import hashlib
 import mmap
 import os
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,9 @@ def snapshot_file(path: Path, spool: Path) -> Snapshot:
     PackageTooLargeError when it has more bytes than Block2 can ever carry.
     """
     try:
-        source = path.open("rb", buffering=0)
-    except OSError as error:
-        raise PackageError(f"cannot read {path}: {error.strerror}") from error
+        source = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115  (closed below)
+    except (OSError, ValueError) as error:
+        raise PackageError(f"cannot read {path}: {_reason(error)}") from error
     with source:
         kind = os.fstat(source.fileno()).st_mode
         if not stat.S_ISREG(kind):
@@ -76,14 +77,27 @@ def _copied(source: int, copy: int, path: Path, spool: Path) -> Snapshot:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(copy, rest) :]
+        memory = _mapped(copy, length) if length >= MAPPED_FROM_BYTES else os.pread(copy, length, 0)
     except OSError as error:
         raise PackageError(f"cannot copy {path} to {spool}: {error.strerror}") from error
-    memory: bytes | mmap.mmap
-    if length < MAPPED_FROM_BYTES:
-        memory = os.pread(copy, length, 0)
-    else:
-        memory = mmap.mmap(copy, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
     return Snapshot(memory, sha256.digest(), code)
+
+
+def _open(path: str, flags: int) -> int:
+    # A pipe without a writer would hold a plain open until one comes.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _mapped(file: int, length: int) -> mmap.mmap:
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(file, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED, trackfd=False)
+    # Keeps a descriptor of its own open for as long as it is mapped.
+    return mmap.mmap(file, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What is wrong, without the path; ValueError is what a path with a NUL in it raises."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def default_spool() -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from dataclasses import dataclass
 
 from headgate.errors import AddressError
 
 SO_RCVBUFFORCE = 33  # socket(7); past net.core.rmem_max, for whoever has CAP_NET_ADMIN
+PORT_MAX = 65535
 IP_PKTINFO = 8  # ip(7); the socket module has it from Python 3.14 on
 
 
@@ -47,11 +49,16 @@ def bind(host: str | None, port: int, *, count: int, receive_buffer_bytes: int) 
 def _resolve(host: str | None, port: int) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
     if host is None:
         host = "::" if socket.has_ipv6 and _ipv6_is_there() else "0.0.0.0"
+    if not 0 <= port <= PORT_MAX:
+        # The resolver would keep the low 16 bits.
+        raise AddressError(f"cannot listen on port {port}: a port is 0 (any free one) to {PORT_MAX}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, OverflowError, UnicodeError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise AddressError(f"cannot listen on {host} port {port}: {error}") from error
     family, _, _, _, address = found[0]
+    if ipaddress.ip_address(address[0]).is_multicast:
+        raise AddressError(f"cannot listen on {host}: it is a group, and what asks a group is not answered")
     return family, tuple(part for part in address if isinstance(part, str | int))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -19,6 +20,7 @@ from headgate.transport.sockets import Bound, bind
 
 STOP_DRAINS = 64  # drains of up to 512 datagrams each that a stop may answer before it closes
 STOP_WRITABLE_S = 1.0  # how long a stop waits for a full socket
+DELIVER_ROUNDS = 64  # takes of up to 1024 records each that one `deliver` may spend on one listener
 
 Handover = Callable[[str, object], None]
 """Called on the loop with what `Listener.take` describes: ("datagram", ...), ("started", index), ..."""
@@ -47,6 +49,8 @@ class UdpEndpoint:
             raise ValueError(f"threads is 0 (the loop) to 64, not {threads}")
         self._on_handover = on_handover
         self._threads: list[threading.Thread] = []
+        self._closing = asyncio.Lock()
+        self._closed = False
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if threads else -1
         self._bound: list[Bound] = []
         self.failure: OSError | None = None
@@ -87,29 +91,47 @@ class UdpEndpoint:
             thread = threading.Thread(
                 target=self._run, args=(listener,), name=f"headgate-listener-{number}", daemon=True
             )
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     async def close(self) -> None:
-        """Answer what is queued, then close. Nothing that was received whole is left unanswered."""
-        if self._threaded:
-            for listener in self._listeners:
-                listener.stop()
-            for thread in self._threads:
-                await self._loop.run_in_executor(None, thread.join)
-            self._loop.remove_reader(self._wake_fd)
-        else:
-            self._loop.remove_reader(self._bound[0].socket)
-            self._loop.remove_writer(self._bound[0].socket)
-            await self._drain_queued()
-        self._take_all()
-        self._close_descriptors()
+        """Answer what is queued, then close. Nothing that was received whole is left unanswered.
+
+        Closing again does nothing. Cancelled, it still closes, but waits for no full socket.
+        """
+        async with self._closing:
+            if self._closed:
+                return
+            self._loop = asyncio.get_running_loop()
+            try:
+                await (self._threads_ended() if self._threaded else self._drain_queued())
+            finally:
+                for thread in self._threads:
+                    thread.join()
+                self._closed = True
+                while any(listener.handed for listener in self._listeners):
+                    self.deliver()
+                self._on_handover = _ignore  # who takes the records need not outlive this
+                if self._threaded:
+                    self._loop.remove_reader(self._wake_fd)
+                self._close_descriptors()
+
+    def deliver(self) -> None:
+        """Hand over at once what the listeners have for Python, the oldest of each first."""
+        for listener in self._listeners:
+            for _ in range(DELIVER_ROUNDS):
+                if not listener.handed:
+                    break
+                self._take(listener)
 
     def send(self, address: bytes, control: bytes, datagram: bytes) -> None:
         """Send one datagram to a raw sockaddr, from the address that `control` (packet info) names.
 
         Both are as a handed-over datagram brought them. Raises OSError when the kernel refuses.
         """
+        if self._closed:
+            # The descriptor's number may be somebody else's by now.
+            raise OSError(errno.EBADF, "the endpoint is closed")
         self._listeners[0].send(address, control, datagram)
 
     def outcomes(self) -> Counter[str]:
@@ -125,14 +147,14 @@ class UdpEndpoint:
     def _readable(self) -> None:
         try:
             state = self._listeners[0].drain()
-        except OSError:
+        except OSError as error:
             self._loop.remove_reader(self._bound[0].socket)
-            raise
+            self._failed(error)
+            return
         if state == "blocked":
             self._loop.remove_reader(self._bound[0].socket)
             self._loop.add_writer(self._bound[0].socket, self._writable)
-        if self._listeners[0].handed:
-            self._take_all()
+        self._take_turn()
 
     def _writable(self) -> None:
         if self._listeners[0].flush():
@@ -141,13 +163,17 @@ class UdpEndpoint:
 
     async def _drain_queued(self) -> None:
         listener = self._listeners[0]
-        for _ in range(STOP_DRAINS):
-            state = listener.drain()
-            if state == "idle":
-                break
-            if state == "blocked" and not await self._flushed():
-                listener.abandon()
-                break
+        self._loop.remove_reader(self._bound[0].socket)
+        self._loop.remove_writer(self._bound[0].socket)
+        try:
+            for _ in range(STOP_DRAINS):
+                state = listener.drain()
+                if state == "idle" or (state == "blocked" and not await self._flushed()):
+                    break
+        except OSError as error:
+            self._failed(error)
+        finally:
+            listener.abandon()
 
     async def _flushed(self) -> bool:
         writable: asyncio.Future[None] = self._loop.create_future()
@@ -167,11 +193,18 @@ class UdpEndpoint:
 
     # -- in threads --
 
+    async def _threads_ended(self) -> None:
+        for listener in self._listeners:
+            listener.stop()
+        for thread in self._threads:
+            await self._loop.run_in_executor(None, thread.join)
+
     def _run(self, listener: Listener) -> None:
         try:
             listener.run()
         except OSError as error:
-            self._loop.call_soon_threadsafe(self._failed, error)
+            with contextlib.suppress(RuntimeError):  # the loop was closed before the endpoint
+                self._loop.call_soon_threadsafe(self._failed, error)
 
     def _failed(self, error: OSError) -> None:
         self.failure = error
@@ -182,18 +215,27 @@ class UdpEndpoint:
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):  # another wake-up has read it already
             os.eventfd_read(self._wake_fd)
-        self._take_all()
+        self._take_turn()
 
     # -- both --
 
-    def _take_all(self) -> None:
+    def _take_turn(self) -> None:
         for listener in self._listeners:
             if listener.handed:
-                for kind, value in listener.take():
-                    self._on_handover(kind, value)
-                if listener.handed:
-                    # More than one turn's worth: let the loop breathe, then go on.
-                    self._loop.call_soon(self._take_all)
+                self._take(listener)
+        if any(listener.handed for listener in self._listeners):
+            # More than one turn's worth: let the loop breathe, then go on.
+            self._loop.call_soon(self._take_turn)
+
+    def _take(self, listener: Listener) -> None:
+        for kind, value in listener.take():
+            try:
+                self._on_handover(kind, value)
+            except Exception as error:
+                # One record's failure is not the next one's.
+                self._loop.call_exception_handler(
+                    {"message": f"what a listener handed over was not taken: {kind}", "exception": error}
+                )
 
     def _close_descriptors(self) -> None:
         for bound in self._bound:
@@ -201,3 +243,7 @@ class UdpEndpoint:
         if self._wake_fd >= 0:
             os.close(self._wake_fd)
             self._wake_fd = -1
+
+
+def _ignore(kind: str, value: object) -> None:
+    """Nobody takes what was handed over any more."""

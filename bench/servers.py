@@ -1,0 +1,155 @@
+"""The servers that are measured, each in a process of its own: `python -m bench.servers KIND ...`.
+
+Prints one JSON line when it serves, then answers each command line on its standard input with another, and
+ends with its input. Kinds: `floor` (fleet/echo, one thread), `edge` (headgate.Edge), `aiocoap`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+SO_RCVBUFFORCE = 33  # socket(7)
+RECEIVE_BUFFER_BYTES = 4 << 20
+
+
+def say(**values: Any) -> None:
+    """One JSON line to whoever measures."""
+    print(json.dumps(values), flush=True)
+
+
+def serve_floor(reply_bytes: int) -> None:
+    """The floor: the same batches with no protocol, on a socket like the edge's."""
+    from headgate.fleet.echo import Echo
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        with contextlib.suppress(PermissionError):
+            udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        udp.bind((HOST, 0))
+        echo = Echo(udp.fileno(), reply_bytes)
+        thread = threading.Thread(target=echo.run)
+        thread.start()
+        say(port=udp.getsockname()[1], path="floor")
+        sys.stdin.read()
+        echo.stop()
+        thread.join()
+
+
+async def serve_edge(body: Path, host: str | None, threads: int, smallest_block: int) -> None:
+    """The edge with one public package, doing to itself what the commands say."""
+    from headgate import Edge
+
+    async with Edge(
+        host=host,
+        port=0,
+        threads=threads,
+        receive_buffer_bytes=RECEIVE_BUFFER_BYTES,
+        smallest_block=smallest_block,
+    ) as edge:
+        package = await edge.publish("body", body)
+        grant = edge.grant(package, "urn:dev:bench")
+        say(port=edge.port, path="body", grant=grant.key)
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            command, *arguments = line.split()
+            say(**await COMMANDS[command](edge, *map(float, arguments)))
+
+
+async def churn(edge: Any, per_s: float, seconds: float) -> dict[str, Any]:
+    """Publish, replace and withdraw packages `per_s` times a second beside the load; what that cost."""
+    bodies = [random.Random(number).randbytes(4096) for number in range(8)]
+    packages = [await edge.load(body) for body in bodies]
+    began_s = time.monotonic()
+    late_s = 0.0
+    changes = 0
+    while (now_s := time.monotonic()) < began_s + seconds:
+        due = int((now_s - began_s) * per_s)
+        late_s = max(late_s, now_s - began_s - changes / per_s) if changes else 0.0
+        while changes < due:
+            path = f"churn/{changes % 97}"
+            if changes % 3 == 2:
+                edge.withdraw(path)
+            else:
+                await edge.publish(path, packages[changes % 8], replace=True)
+            changes += 1
+        await asyncio.sleep(0.001)
+    return {"changes": changes, "latest_s": late_s, "packages": edge.stats.packages}
+
+
+async def block_loop(_edge: Any, block_s: float, seconds: float) -> dict[str, Any]:
+    """Keep the loop busy with callbacks that hold it, and the GIL, for `block_s` each."""
+    began_s = time.monotonic()
+    callbacks = 0
+    while time.monotonic() < began_s + seconds:
+        until_s = time.monotonic() + block_s
+        while time.monotonic() < until_s:
+            pass
+        callbacks += 1
+        await asyncio.sleep(0)
+    return {"callbacks": callbacks}
+
+
+async def counters(edge: Any) -> dict[str, Any]:
+    """What the edge has counted so far."""
+    stats = edge.stats
+    return {"received": stats.received, "batches": stats.batches, "blocks": stats.blocks}
+
+
+COMMANDS = {"churn": churn, "block": block_loop, "counters": counters}
+
+
+async def serve_aiocoap(content: bytes) -> None:
+    """Aiocoap with a resource of the same bytes; the library does the block-wise transfer."""
+    import aiocoap
+    from aiocoap import resource
+
+    class Body(resource.Resource):
+        async def render_get(self, request: Any) -> Any:
+            return aiocoap.Message(payload=content, content_format=42)
+
+    site = resource.Site()
+    site.add_resource(["body"], Body())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    context = await aiocoap.Context.create_server_context(site, bind=(HOST, port))
+    say(port=port, path="body")
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await context.shutdown()
+
+
+def main() -> None:
+    """Serve as the command line says."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("kind", choices=("floor", "edge", "aiocoap"))
+    arguments.add_argument("--body", type=Path)
+    arguments.add_argument("--reply-bytes", type=int)
+    arguments.add_argument("--threads", type=int, default=0)
+    arguments.add_argument("--host", default=HOST)
+    arguments.add_argument("--smallest-block", type=int, default=16)
+    given = arguments.parse_args()
+    if given.kind == "floor":
+        serve_floor(given.reply_bytes)
+    elif given.kind == "aiocoap":
+        asyncio.run(serve_aiocoap(given.body.read_bytes()))
+    else:
+        import uvloop
+
+        uvloop.run(serve_edge(given.body, given.host or None, given.threads, given.smallest_block))
+    os._exit(0)  # nothing left to clean up, and executor threads may still wait for input
+
+
+if __name__ == "__main__":
+    main()

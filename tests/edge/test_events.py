@@ -1,0 +1,367 @@
+"""Events: what happens to granted downloads, told to whoever reads, and never waiting for a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+
+import pytest
+
+from headgate import DownloadCompleted, DownloadProgressed, DownloadStalled, DownloadStarted
+from headgate.edge import events
+from peer import Peer, eventually
+
+LOOK_S = 0.01
+STALL_S = 0.05
+
+
+def ask(edge, key: str, *nums: int) -> None:
+    """A device asks these blocks of 1024 bytes, one after the other."""
+    with Peer(edge.port) as peer:
+        for num in nums:
+            peer.ask(key, (num, 6))
+
+
+async def until(reader, kind) -> list:
+    """Events up to and with the first of this kind."""
+    heard = []
+    async for event in reader:
+        heard.append(event)
+        if isinstance(event, kind):
+            return heard
+    raise AssertionError(f"the events ended before {kind}")
+
+
+def kinds(heard) -> list[type]:
+    """What happened, without repetitions in a row: looks may come once more, or once less."""
+    found = [type(event) for event in heard]
+    return [kind for kind, before in zip(found, [None, *found], strict=False) if kind is not before]
+
+
+# -- what is told --
+
+
+def test_a_download_is_told_from_start_to_end(run, edge_of, threads, body):
+    """Started with its first block, progressed with some more, completed with its last."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=LOOK_S) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            reader = edge.events()
+            await asyncio.to_thread(ask, edge, grant.key, 0, 1)
+            began = await until(reader, DownloadProgressed)
+            await asyncio.to_thread(ask, edge, grant.key, 2, 3, 4)
+            ended = await until(reader, DownloadCompleted)
+            assert kinds(began) == [DownloadStarted, DownloadProgressed]
+            assert kinds(ended)[-1] is DownloadCompleted
+            assert DownloadStarted not in kinds(ended)
+            assert all(event.grant is grant for event in began + ended)
+            assert began[-1].progress.offset_bytes == 2048
+            assert ended[-1].progress.served_to_end
+            assert ended[-1].progress == grant.progress
+
+    run(main())
+
+
+def test_a_download_of_one_block_is_told_twice(run, edge_of, threads):
+    """Started and completed; no look is needed for either."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=1000) as edge:
+            grant = edge.grant(await edge.load(b"small"), "device")
+            reader = edge.events()
+            await asyncio.to_thread(ask, edge, grant.key, 0)
+            heard = await until(reader, DownloadCompleted)
+            assert [type(event) for event in heard] == [DownloadStarted, DownloadCompleted]
+
+    run(main())
+
+
+def test_a_pause_is_told_once_and_the_next_one_again(run, edge_of, threads, body):
+    """Stalled when no block was served for the time; once per pause, however long it lasts."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=LOOK_S, stall_after_s=STALL_S) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            other = edge.grant(await edge.load(body), "other")
+            reader = edge.events()
+            for num in (0, 1):
+                asked = time.monotonic()
+                await asyncio.to_thread(ask, edge, grant.key, num)
+                heard = await until(reader, DownloadStalled)
+                assert time.monotonic() - asked >= STALL_S
+                assert heard[-1].grant is grant
+                assert heard[-1].progress.offset_bytes == 1024 * (num + 1)
+                # Five more pauses' time, measured by another device's pauses: nothing more of this one.
+                for again in range(2):
+                    await asyncio.to_thread(ask, edge, other.key, again)
+                    heard = await until(reader, DownloadStalled)
+                    assert {event.grant for event in heard} == {other}
+
+    run(main())
+
+
+def test_what_was_served_to_its_end_neither_progresses_nor_stalls(run, edge_of, threads, body):
+    """The device has it, or it will ask again."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=LOOK_S, stall_after_s=STALL_S) as edge:
+            whole = edge.grant(await edge.load(body), "device")
+            part = edge.grant(await edge.load(body), "other")
+            reader = edge.events()
+            await asyncio.to_thread(ask, edge, whole.key, 0, 1, 2, 3, 4)
+            await until(reader, DownloadCompleted)
+            await asyncio.to_thread(ask, edge, part.key, 0)
+            heard = await until(reader, DownloadStalled)
+            assert {event.grant for event in heard} == {part}
+
+    run(main())
+
+
+def test_starting_over_is_no_new_start(run, edge_of, body):
+    """The grant started once; a repetition that reaches the end again may be told as completed again."""
+
+    async def main() -> None:
+        async with edge_of(look_every_s=1000) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            reader = edge.events()
+            await asyncio.to_thread(ask, edge, grant.key, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4)
+            await asyncio.to_thread(ask, edge, edge.grant(await edge.load(b"x"), "last").key, 0)
+            heard = await until(reader, DownloadCompleted)
+            while heard[-1].grant is grant:
+                heard += await until(reader, DownloadCompleted)
+            assert [type(event) for event in heard if event.grant is grant].count(DownloadStarted) == 1
+
+    run(main())
+
+
+def test_public_downloads_are_not_told(run, edge_of, body):
+    """Nobody knows whose they are; they are counted in the stats."""
+
+    async def main() -> None:
+        async with edge_of(look_every_s=LOOK_S) as edge:
+            await edge.publish("fw", body)
+            grant = edge.grant(await edge.load(b"x"), "device")
+            reader = edge.events()
+            await asyncio.to_thread(ask, edge, "fw", 0, 1, 2, 3, 4)
+            await asyncio.to_thread(ask, edge, grant.key, 0)
+            heard = await until(reader, DownloadCompleted)
+            assert {event.grant for event in heard} == {grant}
+            assert edge.stats.last_blocks == 2
+
+    run(main())
+
+
+# -- order --
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_the_start_is_told_before_progress(run, edge_of, threads, body):
+    """Also when both wait for the loop, which was elsewhere: served by a thread, looked at by the loop."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=LOOK_S) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            reader = edge.events()
+            with Peer(edge.port) as peer:
+                await asyncio.to_thread(peer.ask, "nothing")
+                until_s = time.monotonic() + 2 * LOOK_S
+                if threads:
+                    peer.ask(grant.key, (0, 6))
+                else:
+                    asyncio.get_running_loop().run_in_executor(None, peer.ask, grant.key, (0, 6))
+                while time.monotonic() < until_s:
+                    pass
+                assert kinds(await until(reader, DownloadProgressed)) == [DownloadStarted, DownloadProgressed]
+
+    run(main())
+
+
+def test_what_happened_before_a_withdrawal_is_told(run, edge_of, body):
+    """The loop had no turn between the last block and the withdrawal."""
+
+    async def main() -> None:
+        async with edge_of(threads=1, look_every_s=1000) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            reader = edge.events()
+            ask(edge, grant.key, 0, 1, 2, 3, 4)  # no await: the threads' marks wait
+            assert edge.withdraw(grant)
+            assert kinds(await until(reader, DownloadCompleted)) == [DownloadStarted, DownloadCompleted]
+
+    run(main())
+
+
+def test_a_grant_is_not_told_what_its_records_last_owner_did(run, edge_of, body):
+    """Ledger records are used again; marks on their way name the record, not the grant."""
+
+    async def main() -> None:
+        async with edge_of(threads=1, look_every_s=1000, grants_max=1) as edge:
+            package = await edge.load(body)
+            reader = edge.events()
+            for number in range(10):
+                grant = edge.grant(package, f"device {number}")
+                if number % 2 == 0:
+                    ask(edge, grant.key, 0, 1, 2, 3, 4)
+                edge.withdraw(grant)
+        heard = [event async for event in reader]
+        assert [event.grant.endpoint for event in heard] == [
+            f"device {number}" for number in range(0, 10, 2) for _ in range(2)
+        ]
+        assert all(event.progress.blocks > 0 for event in heard)
+
+    run(main())
+
+
+def test_what_was_asked_before_the_close_is_told(run, edge_of, threads, body):
+    """Then the events end, for every reader, for good."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads) as edge:
+            grant = edge.grant(await edge.load(body), "device")
+            readers = [edge.events() for _ in range(3)]
+            with Peer(edge.port) as peer:
+                await asyncio.to_thread(peer.download, grant.key)
+        for reader in readers:
+            heard = [event async for event in reader]
+            assert kinds(heard)[0] is DownloadStarted
+            assert kinds(heard)[-1] is DownloadCompleted
+            assert [event async for event in reader] == []
+            with pytest.raises(StopAsyncIteration):
+                await anext(reader)
+
+    run(main())
+
+
+# -- readers --
+
+
+def test_every_reader_hears_everything_from_its_call_on(run, edge_of, threads, body):
+    """Two of them from the beginning, one later."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads, look_every_s=1000) as edge:
+            package = await edge.load(body)
+            one, two = edge.grant(package, "one"), edge.grant(package, "two")
+            early = edge.events(), edge.events()
+            await asyncio.to_thread(ask, edge, one.key, 0, 1, 2, 3, 4)
+            for reader in early:
+                heard = await until(reader, DownloadCompleted)
+                assert [type(event) for event in heard] == [DownloadStarted, DownloadCompleted]
+            late = edge.events()
+            await asyncio.to_thread(ask, edge, two.key, 0)
+            for reader in (*early, late):
+                [event] = await until(reader, DownloadStarted)
+                assert event.grant is two
+
+    run(main())
+
+
+def test_a_slow_reader_loses_the_oldest_and_it_is_counted(run, edge_of, monkeypatch, body):
+    """Its own, and nobody else's; serving and the other readers do not wait for it."""
+    monkeypatch.setattr(events, "EVENTS_WAITING_MAX", 4)
+
+    async def main() -> None:
+        async with edge_of(look_every_s=1000) as edge:
+            slow, fast = edge.events(), edge.events()
+            heard = []
+            for number in range(10):
+                grant = edge.grant(await edge.load(body), f"device {number}")
+                await asyncio.to_thread(ask, edge, grant.key, 0)
+                heard += await until(fast, DownloadStarted)
+            assert [event.grant.endpoint for event in heard] == [f"device {n}" for n in range(10)]
+            assert edge.stats.events_lost == 6
+            assert [(await anext(slow)).grant.endpoint for _ in range(4)] == [
+                f"device {number}" for number in range(6, 10)
+            ]
+            for number in range(5):
+                grant = edge.grant(await edge.load(body), f"late {number}")
+                await asyncio.to_thread(ask, edge, grant.key, 0)
+            await until(fast, DownloadStarted)
+        # The end itself needs a place, too.
+        assert [event.grant.endpoint async for event in slow] == ["late 2", "late 3", "late 4"]
+        assert edge.stats.events_lost >= 8
+
+    run(main())
+
+
+def test_a_reader_that_goes_is_forgotten(run, edge_of, monkeypatch, body):
+    """Never begun, left half-way, cancelled while it waited: nothing is kept for it, and nothing is lost."""
+    monkeypatch.setattr(events, "EVENTS_WAITING_MAX", 2)
+
+    async def main() -> None:
+        async with edge_of(look_every_s=1000) as edge:
+            edge.events()
+
+            half = edge.events()
+            grant = edge.grant(await edge.load(body), "device")
+            await asyncio.to_thread(ask, edge, grant.key, 0)
+            async for _ in half:
+                break
+            del half
+
+            waiting = asyncio.create_task(anext(edge.events()))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            del waiting
+            gc.collect()
+
+            for number in range(10):
+                grant = edge.grant(await edge.load(body), f"device {number}")
+                await asyncio.to_thread(ask, edge, grant.key, 0)
+            await eventually(lambda: edge.stats.blocks >= 11)
+            assert edge.stats.events_lost == 0
+
+    run(main())
+
+
+def test_a_waiting_reader_is_not_taken_for_one_that_went(run, edge_of, body):
+    """A task that nobody else holds waits for the next event; the collector leaves it alone."""
+
+    async def main() -> None:
+        async with edge_of(look_every_s=1000) as edge:
+            heard: asyncio.Future = asyncio.get_running_loop().create_future()
+
+            async def watch() -> None:
+                async for event in edge.events():
+                    heard.set_result(event)
+                    return
+
+            asyncio.ensure_future(watch())  # noqa: RUF006  (that is the case)
+            await asyncio.sleep(0)
+            gc.collect()
+            grant = edge.grant(await edge.load(body), "device")
+            await asyncio.to_thread(ask, edge, grant.key, 0)
+            assert (await heard).grant is grant
+
+    run(main())
+
+
+def test_a_close_ends_a_waiting_reader(run, edge_of, threads):
+    """Whoever waits for events does not wait for ever."""
+
+    async def main() -> None:
+        async with edge_of(threads=threads) as edge:
+            reader = edge.events()
+            both = [asyncio.create_task(anext(reader, "the end")) for _ in range(2)]
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*both) == ["the end"] * 2
+        assert await anext(edge.events(), "the end") == "the end"
+
+    run(main())
+
+
+def test_events_may_be_read_from_before_the_start(run, edge_of, body):
+    """So that nothing is missed."""
+
+    async def main() -> None:
+        edge = edge_of(authority="edge")
+        reader = edge.events()
+        grant = edge.grant(await edge.load(body), "device")
+        async with edge:
+            await asyncio.to_thread(ask, edge, grant.key, 0)
+            assert (await anext(reader)).grant is grant
+
+    run(main())

@@ -1,0 +1,1 @@
+"""Fuzzing of the compiled rooms; see README.md beside this file."""
