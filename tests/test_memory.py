@@ -19,7 +19,7 @@ BATCH = 20  # ports that have a request under way at a time: no queue runs over
 
 @pytest.fixture(autouse=True)
 def _nothing_in_quarantine(monkeypatch):
-    """AddressSanitizer keeps what is freed for a while, to see who still uses it; here it would be weighed."""
+    """AddressSanitizer keeps what is freed, to see who still uses it; here that would be weighed."""
     options = os.environ.get("ASAN_OPTIONS", "")
     monkeypatch.setenv("ASAN_OPTIONS", f"{options}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0")
 
