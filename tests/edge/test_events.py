@@ -10,6 +10,7 @@ import pytest
 
 from headgate import DownloadCompleted, DownloadProgressed, DownloadStalled, DownloadStarted
 from headgate.edge import events
+from headgate.transport.udp import UdpEndpoint
 from peer import Peer, eventually
 
 LOOK_S = 0.01
@@ -196,7 +197,7 @@ def test_a_grant_is_not_told_what_its_records_last_owner_did(run, edge_of, body)
     """Ledger records are used again; marks on their way name the record, not the grant."""
 
     async def main() -> None:
-        async with edge_of(threads=1, look_every_s=1000, grants_max=1) as edge:
+        async with edge_of(threads=1, look_every_s=1000) as edge:
             package = await edge.load(body)
             reader = edge.events()
             for number in range(10):
@@ -209,6 +210,29 @@ def test_a_grant_is_not_told_what_its_records_last_owner_did(run, edge_of, body)
             f"device {number}" for number in range(0, 10, 2) for _ in range(2)
         ]
         assert all(event.progress.blocks > 0 for event in heard)
+
+    run(main())
+
+
+def test_late_marks_are_nobodys(run, edge_of, body, monkeypatch):
+    """A thread's marks may come after the withdrawal: they are not the next grant's start or end."""
+    deliver = UdpEndpoint.deliver
+
+    async def main() -> None:
+        async with edge_of(threads=1, look_every_s=1000) as edge:
+            package = await edge.load(body)
+            reader = edge.events()
+            old = edge.grant(package, "old")
+            ask(edge, old.key, 0, 1, 2, 3, 4)
+            monkeypatch.setattr(UdpEndpoint, "deliver", lambda self: None)  # the marks are late
+            edge.withdraw(old)
+            monkeypatch.setattr(UdpEndpoint, "deliver", deliver)
+            new = edge.grant(package, "new")
+            while new.index != old.index:
+                edge.withdraw(new)
+                new = edge.grant(package, "new")
+            ask(edge, new.key, 0)
+        assert [(type(event), event.grant) async for event in reader] == [(DownloadStarted, new)]
 
     run(main())
 

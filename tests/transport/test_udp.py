@@ -123,6 +123,23 @@ def test_everything_handed_over_is_taken_in_order(run, serving, catalog, threads
     assert list(taken.values()) == [list(range(400))] * 8
 
 
+def test_more_than_one_turn_takes_is_taken_in_the_next_ones(run, serving, catalog):
+    """Nothing else has to happen for that: no datagram, no wake-up."""
+    taken = []
+
+    async def main() -> None:
+        responder = Responder(catalog, handover=True)
+        async with serving(responder, lambda *record: taken.append(record), threads=1) as endpoint:
+            with Peer(endpoint.address[1]) as peer:
+                for number in range(30):
+                    for _ in range(100):
+                        peer.send(bytes.fromhex("50450000"))
+                    peer.exchange(ping(number), number)  # no await: the loop has no turn meanwhile
+                await eventually(lambda: len(taken) == 3000)
+
+    run(main())
+
+
 def test_one_failing_record_does_not_cost_the_others(run, serving, catalog, threads):
     """The handler's exception goes to the loop's handler; the records behind it are taken."""
     taken = []

@@ -28,13 +28,15 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import OUTCOMES, Responder
-from headgate.errors import PathError, PathTakenError
+from headgate.errors import GrantLimitError, PathError, PathTakenError
 from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
 URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
+GRANTS_SPARE = 1024  # ledger records of grants just withdrawn, which a listener's batch may still name
+GRANTS_MAX = (1 << 24) - GRANTS_SPARE
 LOOK_EVERY_MAX_S = 86400.0
 STALL_AFTER_MAX_S = 1e9  # longer than a machine runs: never
 REPLIES = OUTCOMES[: OUTCOMES.index("short")]
@@ -81,7 +83,10 @@ class Edge:
         self._look_every_s = look_every_s
         self._stall_after_ns = int(min(stall_after_s, STALL_AFTER_MAX_S) * 1e9)
         self._listen = (host, port, threads, receive_buffer_bytes, ring_bytes)
-        self._ledger = Ledger(grants_max)
+        if not 0 < grants_max <= GRANTS_MAX:
+            raise ValueError(f"grants_max is 1 to {GRANTS_MAX}, not {grants_max}")
+        self._grants_max = grants_max
+        self._ledger = Ledger(grants_max + GRANTS_SPARE)
         self._catalog = Catalog(self._ledger)
         self._responder = Responder(
             self._catalog,
@@ -234,6 +239,10 @@ class Edge:
         length = len(uri.encode())
         if length > URI_MAX_BYTES:
             raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {length}: {uri}")
+        if len(self._grants) >= self._grants_max and key.encode() not in self._catalog:
+            raise GrantLimitError(
+                f"all {self._grants_max} grants are given: withdraw some or raise grants_max"
+            )
         index = self._catalog.grant(key.encode(), package)
         if index not in self._grants:
             self._grants[index] = Grant(endpoint, package, key, uri, self._ledger, index)
