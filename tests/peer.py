@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from datagrams import ACK, BLOCK2, CON, ETAG, NON, RST, empty, request
-from headgate.engine.catalog import Package
+from headgate.engine.package import Package
 from headgate.wire.crc import check_code
 from reference import block as block_reference
 from reference import coap
@@ -37,7 +37,7 @@ __all__ = [
 
 CONTENT = 0x45  # 2.05
 SILENCE_S = 2.0  # how long an answer may take on a busy machine before the question is repeated
-TRIES = 5
+PATIENCE_S = 20.0  # after which nobody is there
 
 
 def package_of(body: bytes, **how: int) -> Package:
@@ -141,12 +141,16 @@ class Peer:
 
     def exchange(self, datagram: bytes, message_id: int) -> Message:
         """The message that carries the same message id back."""
-        for _ in range(TRIES):
-            self.send(datagram)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             try:
+                self.send(datagram)
                 while (heard := self.hear()).message_id != message_id:
                     pass
-            except (TimeoutError, ConnectionRefusedError):
+            except TimeoutError:
+                continue
+            except ConnectionRefusedError:
+                select.select([], [], [], 0.05)  # nobody is there now; somebody may come
                 continue
             return heard
         raise TimeoutError(f"no answer to {datagram.hex()}")

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.errors import GrantLimitError, HeadgateError, PathError, PathTakenError
 
 # -- Packages --

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from datagrams import read, request
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 
 

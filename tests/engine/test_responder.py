@@ -27,8 +27,9 @@ from datagrams import (
     block_value,
     path_options,
 )
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from reference import coap as reference
 from reference import responder as slow
