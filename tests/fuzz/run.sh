@@ -5,7 +5,8 @@
 #     tests/fuzz/run.sh TARGET [argument ...]  one target with libFuzzer's own arguments, such as a finding
 #     tests/fuzz/run.sh merge                  the kept corpus anew, with what earlier runs found, minimised
 #
-# PYTHON (python3) needs cython and setuptools; CLANG is found where it is not given.
+# PYTHON (python3) needs cython and setuptools, of the versions in pyproject.toml; CLANG is found where it
+# is not given.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -17,13 +18,17 @@ kept=tests/fuzz/corpus
 
 fail() { echo "$0: $*" >&2; exit 1; }
 
+[ "$seconds" -ge 4 ] || fail "FUZZ_SECONDS is at least 4, not $seconds"    # libFuzzer takes 0 for ever
+
 # -- clang and its runtimes --
 
 clang=${CLANG:-}
 for name in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16 clang-15 clang-14; do
     [ -n "$clang" ] || ! command -v "$name" >/dev/null || clang=$name
 done
-[ -n "$clang" ] || fail "no clang: install clang and its runtimes (Debian: apt install clang libclang-rt-14-dev)"
+debian="Debian: apt install clang-14 libclang-rt-14-dev"
+command -v "$clang" >/dev/null ||
+    fail "no clang${CLANG:+ named $CLANG}: install clang and its runtimes ($debian)"
 
 # The path of a runtime. It has its architecture in its name or, in newer versions, in its folder.
 runtime() {
@@ -31,7 +36,7 @@ runtime() {
         path=$("$clang" -print-file-name="$name")
         [ ! -f "$path" ] || { echo "$path"; return; }
     done
-    fail "$clang has no $1 runtime: install its runtimes (Debian: apt install libclang-rt-14-dev)"
+    fail "$clang has no $1 runtime: install its runtimes ($debian)"
 }
 asan=$(runtime asan so)
 fuzzer=$(runtime fuzzer_no_main a)
