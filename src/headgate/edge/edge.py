@@ -126,13 +126,14 @@ class Edge:
             ring_bytes=ring_bytes,
             on_handover=self._handed_over,
         )
+        self._discovery.start(self._loop)  # the first request finds the list whole
         try:
             endpoint.start()
         except BaseException:
+            self._discovery.stop()
             await endpoint.close()
             raise
         self._endpoint = endpoint
-        self._discovery.start(self._loop)
         self._looked_ns = time.monotonic_ns()
         self._next_look = self._loop.call_later(self._look_every_s, self._look)
 
