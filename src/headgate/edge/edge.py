@@ -7,6 +7,7 @@ import base64
 import hmac
 import os
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -184,7 +185,11 @@ class Edge:
         if isinstance(source, Path | str):
             path = Path(source)
             self._responder.check_size(await asyncio.to_thread(_size_of, path))
-            taken = await asyncio.to_thread(snapshot_file, path, self._spool)
+            abandoned = threading.Event()
+            try:
+                taken = await asyncio.to_thread(snapshot_file, path, self._spool, abandoned)
+            finally:
+                abandoned.set()  # cancelling this task does not end the thread
         else:
             self._responder.check_size(memoryview(source).nbytes)
             taken = await asyncio.to_thread(snapshot_bytes, source)
