@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pty
@@ -10,10 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from headgate.wire.block import Block
+from headgate.wire.coap import Message
 
 
 def test_files_and_folders_are_served_by_name(edge, tmp_path):
@@ -50,6 +53,66 @@ def test_sigterm_and_sigint_end_well(edge, tmp_path):
         assert (code, errors) == (0, "")
         assert stopped["event"] == "stopped"
         assert (stopped["stats"]["blocks"], stopped["stats"]["payload_bytes"]) == (1, 512)
+
+
+def test_sigterm_while_files_are_copied_ends_it_at_once(tmp_path):
+    """The copy is given up, nothing was served, and nothing is said."""
+    source, spool = tmp_path / "large.bin", tmp_path / "spool"
+    spool.mkdir()
+    with source.open("wb") as file:
+        file.truncate(1 << 30)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--json", "--port", "0"),
+            *("--smallest-block", "1024", "--spool", str(spool), str(source)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    def copied_bytes() -> int:
+        found = [0]
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).startswith(f"{spool}/"):
+                    found.append(descriptor.stat().st_size)
+        return max(found)
+
+    while copied_bytes() == 0:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == (b"", b"")
+    assert process.returncode == 0
+
+
+def test_nothing_is_answered_before_all_is_published(tmp_path):
+    """A device that resumes after a restart must not be told 4.04 (trap T41): its request waits, or is lost."""
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(200 << 20)
+    (tmp_path / "small.bin").write_bytes(b"small")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--host", "127.0.0.1", "--port", port),
+            *("--smallest-block", "1024", str(tmp_path / "large.bin"), str(tmp_path / "small.bin")),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    request = Message(type=0, code=1, message_id=1, token=b"t", options=[(11, b"small.bin")]).encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.connect(("127.0.0.1", int(port)))
+        device.settimeout(0.01)
+        answer = None
+        while answer is None:
+            assert process.poll() is None
+            with contextlib.suppress(ConnectionRefusedError, TimeoutError):
+                device.send(request)
+                answer = Message.parse(device.recv(2048))
+    process.terminate()
+    process.communicate(timeout=30)
+    assert answer.payload == b"small"
 
 
 def test_status_lines_count_blocks_and_downloads(edge, tmp_path):

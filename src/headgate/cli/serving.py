@@ -91,12 +91,20 @@ class FileServer:
         """Serve until SIGTERM or SIGINT; the exit code."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        # All of it is there before the edge listens: a device that resumes would be told 4.04, and give up.
+        publishing = loop.create_task(self._publish())
+
+        def end() -> None:
+            stop.set()
+            publishing.cancel()  # changes nothing once it is done
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
+        try:
+            packages = await publishing
+        except asyncio.CancelledError:
+            return 0
         async with self._edge:
-            packages = [
-                (served, await self._edge.publish(served.path, served.file)) for served in self._files
-            ]
             self._announce(packages)
             await self._status(stop)
         self._end()
@@ -104,6 +112,9 @@ class FileServer:
             print(f"headgate: a listener failed: {self._edge.failure}", file=sys.stderr)
             return 1
         return 0
+
+    async def _publish(self) -> list[tuple[ServedFile, Package]]:
+        return [(served, await self._edge.publish(served.path, served.file)) for served in self._files]
 
     # -- for people and for machines --
 
