@@ -86,7 +86,7 @@ def test_sigterm_while_files_are_copied_ends_it_at_once(tmp_path):
 
 
 def test_nothing_is_answered_before_all_is_published(tmp_path):
-    """A device that resumes after a restart must not be told 4.04 (trap T41): its request waits, or is lost."""
+    """A device that resumes after a restart would give up at a 4.04; a lost request it repeats."""
     with (tmp_path / "large.bin").open("wb") as file:
         file.truncate(200 << 20)
     (tmp_path / "small.bin").write_bytes(b"small")
@@ -194,6 +194,11 @@ class TestRefused:
         """A path that does not exist."""
         assert str(tmp_path / "nothing") in refused("edge", tmp_path / "nothing")
 
+    def test_a_name_that_a_terminal_would_obey(self, refused, tmp_path):
+        """What it says stays one line, and moves no cursor."""
+        said = refused("edge", tmp_path / "no\x1b[2J\nsuch \udcff")
+        assert said.endswith("no\\x1b[2J\\nsuch \\udcff\n")
+
     def test_empty_folder(self, refused, tmp_path):
         """A folder without files."""
         assert "nothing to serve" in refused("edge", tmp_path)
@@ -258,6 +263,65 @@ class TestRefused:
         (tmp_path / "v2.bin").write_bytes(b"new")
         said = refused("edge", tmp_path / "v2.bin", "--port", "0", "--spool", tmp_path / "nowhere")
         assert str(tmp_path / "nowhere") in said
+
+
+def test_nowhere_to_write_to_is_one_line(tmp_path):
+    """A log on a full disk: a fault, not a wrong usage."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate", "edge", "--json", "--port", "0", str(tmp_path / "v2.bin")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "headgate: No space left on device\n")
+
+
+def test_it_runs_with_its_standard_streams_closed(tmp_path):
+    """As under some supervisors: no socket gets a number of theirs, and it ends well."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    process = subprocess.Popen(
+        [
+            *("/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', sys.executable, "-m", "headgate", "edge"),
+            *("--json", "--host", "127.0.0.1", "--port", "0", str(tmp_path / "v2.bin")),
+        ]
+    )
+
+    def sockets() -> set[int]:
+        found = set()
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).startswith("socket:"):
+                    found.add(int(descriptor.name))
+        return found
+
+    while len(sockets()) < 3:  # two of the loop, and the edge's own
+        assert process.poll() is None
+    assert min(sockets()) > 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_more_files_than_the_soft_limit_allows_open(tmp_path):
+    """Before Python 3.13 each mapped package holds a descriptor; only the hard limit counts."""
+    for number in range(40):
+        (tmp_path / f"{number}").write_bytes(bytes(1 << 16))
+    process = subprocess.Popen(
+        [
+            *("/bin/sh", "-c", 'ulimit -Sn 32; exec "$0" "$@"', sys.executable, "-m", "headgate", "edge"),
+            *("--json", "--host", "127.0.0.1", "--port", "0", str(tmp_path)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stdout.readline()
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert said.count('"path"') == 40, errors
 
 
 def test_unknown_option_is_wrong_usage():

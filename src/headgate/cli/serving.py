@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from headgate.edge import Edge, path_bytes
 from headgate.engine.package import Package
@@ -114,6 +116,9 @@ class FileServer:
         return 0
 
     async def _publish(self) -> list[tuple[ServedFile, Package]]:
+        # Before Python 3.13 each mapped package holds a descriptor, and 1024 is the usual soft limit.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return [(served, await self._edge.publish(served.path, served.file)) for served in self._files]
 
     # -- for people and for machines --
@@ -171,13 +176,15 @@ class FileServer:
             "stats": asdict(now),
         }
 
-    def _status_line(self) -> str:
+    def _status_line(self) -> Text:
         rates = self._rates()
         dropped = sum(rates["stats"]["dropped"].values())
-        return (
-            f"{rates['blocks_per_s']:,.0f} blocks/s   {rates['bytes_per_s'] / 1e6:,.2f} MB/s   "
-            f"{rates['downloads_last_minute']:,} downloads in the last minute   {dropped:,} dropped   "
-            "Ctrl-C ends"
+        return Text(
+            f"{rates['blocks_per_s']:,.0f} blocks/s  {rates['bytes_per_s'] / 1e6:,.2f} MB/s  "
+            f"{rates['downloads_last_minute']:,} downloads in the last minute  {dropped:,} dropped  "
+            "Ctrl-C ends",
+            no_wrap=True,
+            overflow="ellipsis",
         )
 
     def _end(self) -> None:
