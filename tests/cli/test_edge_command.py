@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -278,6 +280,35 @@ def test_nowhere_to_write_to_is_one_line(tmp_path):
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "headgate: No space left on device\n")
+
+
+def test_a_reader_that_has_stopped_stops_no_download(tmp_path):
+    """Nobody empties the pipe any more: status lines are left out, requests are answered, and it ends."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    readable, writable = os.pipe()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--json"),
+            *("--host", "127.0.0.1", "--port", "0", str(tmp_path / "v2.bin")),
+        ],
+        stdout=writable,
+    )
+    with open(readable, "rb") as reader, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        listening = json.loads(reader.readline())
+        os.set_blocking(writable, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writable, bytes(4096))
+        os.set_blocking(writable, True)
+        os.close(writable)
+        device.settimeout(30)
+        device.connect(("127.0.0.1", listening["port"]))
+        until_s = time.monotonic() + 1.5  # a status line was due in the meantime
+        while time.monotonic() < until_s:
+            device.send(b"\x40\x00\x00\x01")
+            assert device.recv(100) == b"\x70\x00\x00\x01"
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_it_runs_with_its_standard_streams_closed(tmp_path):

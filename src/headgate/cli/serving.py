@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -154,13 +155,14 @@ class FileServer:
         if self._json or not self._console.is_terminal:
             while not await _within(stop, STATUS_EVERY_S):
                 self._sample()
-                if self._json:
+                if self._json and _output_takes_more():
                     self._line("status", **self._rates())
             return
         with Live(self._status_line(), console=self._console, auto_refresh=False, transient=True) as live:
             while not await _within(stop, STATUS_EVERY_S):
                 self._sample()
-                live.update(self._status_line(), refresh=True)
+                if _output_takes_more():
+                    live.update(self._status_line(), refresh=True)
 
     def _sample(self) -> None:
         self._samples.append((time.monotonic(), self._edge.stats))
@@ -188,6 +190,8 @@ class FileServer:
         )
 
     def _end(self) -> None:
+        if not _output_takes_more():
+            return
         stats = self._edge.stats
         if self._json:
             self._line("stopped", stats=asdict(stats))
@@ -199,6 +203,18 @@ class FileServer:
 
     def _line(self, event: str, **values: Any) -> None:
         print(json.dumps({"event": event, "time": time.time(), **values}), flush=True)
+
+
+def _output_takes_more() -> bool:
+    """Whether standard output takes a line at once.
+
+    Its reader may have stopped reading, or somebody has pressed Ctrl-S: that must not stop the downloads.
+    """
+    if sys.stdout is None:  # closed before we began
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
