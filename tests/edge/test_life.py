@@ -290,6 +290,12 @@ def test_one_loop_after_another(run, edge_of, body):
         ({"look_every_s": math.inf}, "look_every_s"),
         ({"stall_after_s": -1}, "stall_after_s"),
         ({"stall_after_s": math.nan}, "stall_after_s"),
+        ({"secret": b""}, "at least 16 bytes, not 0"),
+        ({"authority": ""}, "host"),
+        ({"authority": "edge.example/fw"}, "host"),
+        ({"authority": "edge.example\n"}, "host"),
+        ({"receive_buffer_bytes": 0}, "receive_buffer_bytes"),
+        ({"receive_buffer_bytes": 1 << 31}, "receive_buffer_bytes"),
     ],
     ids=str,
 )

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 import os
+import re
 import secrets
 import threading
 import time
@@ -35,6 +36,9 @@ from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
+SECRET_MIN_BYTES = 16  # with less, such as an empty setting, keys can be guessed
+AUTHORITY = re.compile(r"[^\s/?#@]+")  # RFC 3986 section 3.2, without what would end it
+RECEIVE_BUFFER_MAX_BYTES = (1 << 31) - 1  # setsockopt takes an int
 URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
 GRANTS_SPARE = 1024  # ledger records of grants just withdrawn, which a listener's batch may still name
 GRANTS_MAX = (1 << 24) - GRANTS_SPARE
@@ -74,7 +78,11 @@ class Edge:
         look_every_s: float = 1.0,
         stall_after_s: float = 60.0,
     ) -> None:
+        if secret is not None and len(secret) < SECRET_MIN_BYTES:
+            raise ValueError(f"a secret has at least {SECRET_MIN_BYTES} bytes, not {len(secret)}")
         self._secret = secret if secret is not None else secrets.token_bytes(32)
+        if authority is not None and not AUTHORITY.fullmatch(authority):
+            raise ValueError(f"authority is host[:port] as URIs have it, not {authority!r}")
         self._authority = authority
         self._spool = spool or default_spool()
         if not 0 < look_every_s <= LOOK_EVERY_MAX_S:
@@ -83,6 +91,10 @@ class Edge:
             raise ValueError(f"stall_after_s is a time from 0 on (math.inf is never), not {stall_after_s}")
         self._look_every_s = look_every_s
         self._stall_after_ns = int(min(stall_after_s, STALL_AFTER_MAX_S) * 1e9)
+        if not 0 < receive_buffer_bytes <= RECEIVE_BUFFER_MAX_BYTES:
+            raise ValueError(
+                f"receive_buffer_bytes is 1 to {RECEIVE_BUFFER_MAX_BYTES}, not {receive_buffer_bytes}"
+            )
         self._listen = (host, port, threads, receive_buffer_bytes, ring_bytes)
         if not 0 < grants_max <= GRANTS_MAX:
             raise ValueError(f"grants_max is 1 to {GRANTS_MAX}, not {grants_max}")
