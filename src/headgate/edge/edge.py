@@ -332,9 +332,9 @@ class Edge:
     def _handed_over(self, kind: str, value: object) -> None:
         if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
             grant = self._grants.get(value)
-            if grant is not None and grant.progress.blocks > 0:
+            if grant is not None and (progress := grant.progress).blocks > 0:
                 event = DownloadStarted if kind == "started" else DownloadCompleted
-                self._announcer.announce(event(grant, grant.progress))
+                self._announcer.announce(event(grant, progress))
 
     def _look(self) -> None:
         """Once per `look_every_s`: tell who moved and who stopped, and free what was withdrawn."""
@@ -352,8 +352,8 @@ class Edge:
         """Announce `event` for the unfinished downloads whose last block left in that time."""
         for index in self._ledger.served_between(from_ns, until_ns):
             grant = self._grants.get(index)
-            if grant is not None and not grant.progress.served_to_end:
-                self._announcer.announce(event(grant, grant.progress))
+            if grant is not None and not (progress := grant.progress).served_to_end:
+                self._announcer.announce(event(grant, progress))
 
 
 def path_bytes(path: str) -> bytes:
