@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from headgate.wire.block import Block
 from headgate.wire.coap import Message

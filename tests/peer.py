@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from datagrams import ACK, BLOCK2, CON, ETAG, NON, RST, empty, request
-from headgate.engine.catalog import Package
+from headgate.engine.package import Package
 from headgate.wire.crc import check_code
 from reference import block as block_reference
 from reference import coap

@@ -6,8 +6,9 @@ import hashlib
 
 import pytest
 
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagrams import (
+    BLOCK1,
     BLOCK2,
     CON,
     DISCOVERY,
@@ -25,8 +26,9 @@ from datagrams import (
     read,
     request,
 )
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from reference import coap as reference
 from reference.block import Block
@@ -215,20 +217,22 @@ def test_offset_of_a_link_list_that_its_small_blocks_cannot_name():
     assert (outcome, read(reply).payload) == ("4.00", b"NUM too high")
 
 
-def test_diagnostic_is_left_out_where_it_would_amplify(serve):
-    """4.00 with its text is 4 + token + 1 + 17 bytes: more than three times a short request."""
-    respond = serve({"a": b"body"})
-    asked = request("a", block2=(1, 0), token=b"")
-    outcome, reply = respond(asked)
-    assert outcome == "4.00"
-    assert len(asked) == 8
-    assert read(reply).payload == b"past the end"
-    asked = request("a", (27, b""), token=b"")
-    outcome, reply = respond(asked)
-    assert (outcome, len(asked), len(reply)) == ("4.00", 8, 20)
-    asked = request("a", block2=(0, 7), token=b"")
-    outcome, reply = respond(asked)
-    assert (outcome, len(asked), len(reply)) == ("4.00", 8, 22)
+@pytest.mark.parametrize(
+    ("options", "block2", "text"),
+    [
+        ((), (1, 4), b"past the end"),
+        ((), (0, 7), b"SZX 7 is reserved"),
+        (((BLOCK1, b""),), None, b"Block1 in a GET"),
+        ((), (0, 3), b""),  # 8 bytes were sent, so 24 may come back; with its 20 the answer would have 25
+        (((SIZE2, b""),), (0, 3), b"block size too small"),
+    ],
+)
+def test_diagnostic_is_left_out_where_it_would_amplify(serve, options, block2, text):
+    """RFC 7252 section 5.5.2 wants a text for people; a stranger's bytes may not be spent on it."""
+    asked = request("a", *options, block2=block2, token=b"")
+    outcome, reply = serve({"a": b"body"}, smallest_block=256)(asked)
+    assert (outcome, read(reply).payload) == ("4.00", text)
+    assert len(reply) <= 3 * len(asked) <= 27
 
 
 def test_error_is_never_longer_than_its_request_and_a_diagnostic(serve):

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from datagrams import request
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 
 RECORDS = 8192

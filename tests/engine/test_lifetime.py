@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from datagrams import read, request
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 
 
@@ -33,10 +34,10 @@ def test_catalog_is_collected_in_a_cycle_while_records_wait(first, make_package)
     catalog = Catalog(Ledger(8))
     owner = owner or Owner()
     owner.held = (catalog, Responder(catalog))
-    for key in (b"one", b"two", b"three"):
+    for key in (b"live", b"one", b"two", b"three"):
         catalog.grant(key, package)
-        catalog.withdraw(key)
-    catalog.grant(b"live", package)
+    for key in (b"one", b"two", b"three"):
+        catalog.withdraw(key)  # and no grant after it, which would reclaim
     del owner, catalog
     gc.collect()
     assert sys.getrefcount(package) == references

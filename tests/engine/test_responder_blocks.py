@@ -7,7 +7,7 @@ import mmap
 import pytest
 
 from datagrams import BLOCK2, CON, CONTENT_FORMAT, ETAG, NON, SIZE2, read, request
-from headgate.engine.catalog import Package
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from headgate.errors import PackageTooLargeError
 from reference.block import Block

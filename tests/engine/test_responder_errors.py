@@ -28,8 +28,9 @@ from datagrams import (
     read,
     request,
 )
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import OUTCOMES, Responder
 from reference import coap as reference
 

@@ -173,6 +173,7 @@ def test_first_block_that_the_device_has(respond):
         ([PID[:1]], "2.05"),
         ([PID + b"\0"], "2.05"),  # nine bytes: counts as unknown
         ([b"", PID], "2.03"),  # none: likewise
+        ([b"", OTHER], "2.05"),  # only in an If-Match does an empty value mean any
         ([PID, PID], "2.03"),
         ([OTHER] * 100 + [PID], "2.03"),
     ],

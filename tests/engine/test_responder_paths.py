@@ -101,6 +101,14 @@ def test_two_segments_around_the_longest_path(serve, first, second):
     assert code(respond(request(path))) == ("2.05" if length <= 255 else "4.04")
 
 
+@pytest.mark.parametrize("length", [253, 254, 255])
+def test_longest_segment_is_not_passed_over(serve, length):
+    """A segment that makes the path too long is no reason to serve what the others name."""
+    respond = serve({"fw": BODY})
+    for segments in ([b"fw", b"x" * length], [b"x" * length, b"fw"], [b"f", b"x" * length, b"w"]):
+        assert code(respond(request(None, *((URI_PATH, segment) for segment in segments)))) == "4.04"
+
+
 @pytest.mark.parametrize("count", [2, 254, 255, 256, 257, 400, 1400])
 def test_empty_segments_without_number(serve, count):
     """400 Uri-Path options of no bytes are 399 strokes: a bound ends the joining."""

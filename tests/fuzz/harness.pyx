@@ -12,10 +12,10 @@ from libc.stdlib cimport abort, calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from headgate.engine.catalog cimport (
-    ETAG_LENGTH, PATH_LENGTH_MAX, Body, Catalog, CatalogState, Entry, Package, Reader, Table, catalog_enter,
-    catalog_find, catalog_leave,
+    PATH_LENGTH_MAX, Catalog, CatalogState, Entry, Reader, Table, catalog_enter, catalog_find, catalog_leave,
 )
 from headgate.engine.ledger cimport MARK_BOTH, MARK_NONE, RECORD_SIZE, Ledger, Record
+from headgate.engine.package cimport ETAG_LENGTH, Body, Package
 from headgate.engine.responder cimport (
     AMPLIFICATION_MAX, ANSWERED_BAD_OPTION, ANSWERED_BAD_REQUEST, ANSWERED_CONTENT,
     ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE, ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED,
@@ -280,8 +280,8 @@ cdef void content_check(
         must(sent.payload_length == body.length, "what has no block is whole")
     if message_has(request, BLOCK2):
         must(offset == request.block2.num * block_size(request.block2.szx), "the offset is the one asked")
-        must(policy.szx_min <= request.block2.szx and sent.block2.szx <= request.block2.szx,
-             "the size is the one asked, or smaller")
+        must(sent.block2.szx <= request.block2.szx, "the size is the one asked, or smaller")
+        must(policy.szx_min <= request.block2.szx or body.discovery, "a size not offered is refused")
     else:
         must(offset == 0, "what names no block gets the first")
     must(offset + sent.payload_length <= body.length, "a block lies in the body")

@@ -5,7 +5,8 @@
 #     tests/fuzz/run.sh TARGET [argument ...]  one target with libFuzzer's own arguments, such as a finding
 #     tests/fuzz/run.sh merge                  the kept corpus anew, with what earlier runs found, minimised
 #
-# PYTHON (python3) needs cython and setuptools; CLANG is found where it is not given.
+# PYTHON (python3) needs cython and setuptools, of the versions in pyproject.toml; CLANG is found where it
+# is not given.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -17,13 +18,17 @@ kept=tests/fuzz/corpus
 
 fail() { echo "$0: $*" >&2; exit 1; }
 
+[ "$seconds" -ge 4 ] || fail "FUZZ_SECONDS is at least 4, not $seconds"    # libFuzzer takes 0 for ever
+
 # -- clang and its runtimes --
 
 clang=${CLANG:-}
 for name in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16 clang-15 clang-14; do
     [ -n "$clang" ] || ! command -v "$name" >/dev/null || clang=$name
 done
-[ -n "$clang" ] || fail "no clang: install clang and its runtimes (Debian: apt install clang libclang-rt-14-dev)"
+debian="Debian: apt install clang-14 libclang-rt-14-dev"
+command -v "$clang" >/dev/null ||
+    fail "no clang${CLANG:+ named $CLANG}: install clang and its runtimes ($debian)"
 
 # The path of a runtime. It has its architecture in its name or, in newer versions, in its folder.
 runtime() {
@@ -31,7 +36,7 @@ runtime() {
         path=$("$clang" -print-file-name="$name")
         [ ! -f "$path" ] || { echo "$path"; return; }
     done
-    fail "$clang has no $1 runtime: install its runtimes (Debian: apt install libclang-rt-14-dev)"
+    fail "$clang has no $1 runtime: install its runtimes ($debian)"
 }
 asan=$(runtime asan so)
 fuzzer=$(runtime fuzzer_no_main a)
@@ -39,10 +44,10 @@ fuzzer=$(runtime fuzzer_no_main a)
 # -- compile --
 
 echo "compiling into build/fuzz (log: build/fuzz/log)"
-mkdir -p "$work/corpus" "$work/findings"
+mkdir -p "$lib" "$work/corpus" "$work/findings"
 {
-    HEADGATE_BUILD=fuzz CC=$clang LDSHARED="$clang -shared" "$python" setup.py build -j "$(nproc)" \
-        --build-base build/fuzz --build-lib "$lib" &&
+    HEADGATE_BUILD=fuzz CC=$clang LDSHARED="$clang -shared" "$python" setup.py egg_info --egg-base "$lib" \
+        build -j "$(nproc)" --build-base build/fuzz --build-lib "$lib" &&
         # libFuzzer as a library of its own. It is loaded before AddressSanitizer, which brings empty
         # functions of the same names as the coverage hooks: the first ones loaded are the ones called.
         "$clang" --driver-mode=g++ -shared -o "$work/libfuzzer.so" \
@@ -77,7 +82,7 @@ hunt() {
         >"$work/$1.log" 2>&1 || {
         # What was found and where, then its input; or the end, where it is nothing that we know.
         sed -n '/ERROR: AddressSanitizer\|runtime error:\|Assertion\|^broken:\|^Traceback/,$p' "$work/$1.log" |
-            head -n 30 | grep . >&2 || tail -n 30 "$work/$1.log" >&2
+            head -n 20 | grep . >&2 || tail -n 30 "$work/$1.log" >&2
         grep -E "Test unit written|^Base64" "$work/$1.log" >&2 || :
         fail "a finding in $1: its input is in build/fuzz/findings; tests/fuzz/README.md says what becomes of it"
     }

@@ -9,8 +9,9 @@ from __future__ import annotations
 import mmap
 from typing import NamedTuple
 
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 
 LINK_FORMAT = 40  # Content-Format application/link-format

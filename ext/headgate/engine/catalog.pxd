@@ -17,23 +17,12 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from headgate.engine.ledger cimport Ledger, Record
+from headgate.engine.package cimport Body, Package
 
 cdef enum:
     CATALOG_READERS_MAX = 64          # listeners at once
     PATH_LENGTH_MAX = 255             # bytes of a joined path; LwM2M Package URIs end there too
-    ETAG_LENGTH = 8
-    PREFIX_LENGTH_MAX = 12            # ETag (1 + 8) and Content-Format (1 + 0..2)
     CACHE_LINE = 64
-
-# A body as it is served. Immutable once an entry points to it; owned by a Package object.
-cdef struct Body:
-    const uint8_t* data               # the package's bytes, NULL without any; read by the kernel only
-    uint32_t length
-    uint16_t content_format
-    bint discovery                    # a link list: answers stay within 3 times the request
-    uint8_t etag[ETAG_LENGTH]
-    uint8_t prefix[PREFIX_LENGTH_MAX]  # the ETag and Content-Format options, ready to be sent
-    uint8_t prefix_length
 
 cdef struct Entry:
     uint64_t hash
@@ -79,11 +68,6 @@ cdef void catalog_leave(Reader* reader) noexcept nogil
 
 # The entry of a joined path of `length` bytes, or NULL.
 cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil
-
-cdef class Package:
-    cdef Body body
-    cdef object _buffer               # memoryview that keeps the bytes alive and unresizable
-    cdef readonly bytes sha256        # of the bytes, for identity beyond the 8 bytes of the ETag
 
 cdef class Catalog:
     cdef CatalogState* state

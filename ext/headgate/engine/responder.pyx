@@ -4,9 +4,10 @@ from cython cimport final, no_gc_clear
 from libc.string cimport memcmp, memcpy, strlen
 
 from headgate.engine.catalog cimport (
-    ETAG_LENGTH, PATH_LENGTH_MAX, Body, Entry, Reader, catalog_enter, catalog_find, catalog_leave,
+    PATH_LENGTH_MAX, Entry, Reader, catalog_enter, catalog_find, catalog_leave,
 )
 from headgate.engine.ledger cimport MARK_NONE, record_count
+from headgate.engine.package cimport ETAG_LENGTH, Body
 from headgate.wire.block cimport (
     BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
     block_write,

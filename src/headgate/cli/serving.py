@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from headgate.edge import Edge, path_bytes
-from headgate.engine.catalog import Package
+from headgate.engine.package import Package
 from headgate.errors import HeadgateError, PackageError, PathTakenError
 from headgate.model import Stats
 

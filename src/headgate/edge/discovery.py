@@ -7,7 +7,8 @@ import time
 from urllib.parse import quote
 
 from headgate.edge.snapshot import snapshot_bytes
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
+from headgate.engine.package import Package
 
 WELL_KNOWN_CORE = b".well-known/core"
 LINK_FORMAT = 40  # Content-Format application/link-format

@@ -24,8 +24,9 @@ from headgate.edge.events import (
 )
 from headgate.edge.grant import Grant
 from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
-from headgate.engine.catalog import Catalog, Package
+from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.engine.responder import OUTCOMES, Responder
 from headgate.errors import GrantLimitError, PathError, PathTakenError
 from headgate.model import Stats

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headgate.engine.catalog import Package
 from headgate.engine.ledger import Ledger
+from headgate.engine.package import Package
 from headgate.model import Progress
 
 
