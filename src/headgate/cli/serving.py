@@ -93,12 +93,16 @@ class FileServer:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with self._edge:
+        try:
+            self._edge.bind()
             packages = [
                 (served, await self._edge.publish(served.path, served.file)) for served in self._files
             ]
+            await self._edge.start()
             self._announce(packages)
             await self._status(stop)
+        finally:
+            await self._edge.close()
         self._end()
         if self._edge.failure is not None:
             print(f"headgate: a listener failed: {self._edge.failure}", file=sys.stderr)
