@@ -18,6 +18,14 @@ fail() { echo "$0: $*" >&2; exit 1; }
 command -v gcc >/dev/null || fail "no gcc: install the package gcc"
 echo "compiling into build/$build (log: build/$build/log)"
 mkdir -p "$lib"
+# What an earlier build left of files that were moved since would be tested too; what is compiled may stay,
+# where it still has its source.
+find "$lib" -type f ! -name '*.so' -delete
+find "$lib" -name '*.so' | while read -r module; do
+    source=ext/${module#"$lib"/}
+    [ -f "${source%%.*}.pyx" ] || rm "$module"
+done
+find "$lib" -mindepth 1 -type d -empty -delete
 # egg_info is what tells the version to whoever asks for it, as if this build were installed.
 HEADGATE_BUILD=$build CC=gcc LDSHARED="gcc -shared" "$python" setup.py egg_info --egg-base "$lib" \
     build -j "$(nproc)" --build-base "build/$build" --build-lib "$lib" >"build/$build/log" 2>&1 ||

@@ -13,18 +13,20 @@ from hypothesis import HealthCheck, settings
 
 RUN_BOUND_S = 60.0  # no test waits longer for what does not come
 
+# How many examples each property is tried on: more in CI; EXAMPLES=1000 looks further, EXAMPLES=25 is brief.
+EXAMPLES = int(os.environ.get("EXAMPLES") or (200 if os.environ.get("CI") == "true" else 100))
+
 # A failure prints the blob that reproduces it. Builds differ in speed (sanitizers), so no deadline.
 # Hypothesis would take the same examples each time where it sees CI; ours looks further with every run.
-settings.register_profile("local", print_blob=True, deadline=None, derandomize=False)
 settings.register_profile(
-    "ci",
+    "headgate",
     print_blob=True,
     deadline=None,
     derandomize=False,
-    max_examples=1000,
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+settings.load_profile("headgate")
 
 
 @pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])

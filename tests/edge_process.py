@@ -18,14 +18,12 @@ from typing import Any, Self
 
 
 async def serve(edge: dict[str, Any], publish: dict[str, str], grant: list[str]) -> None:
-    """Serve until the standard input ends; what is granted is the package published last.
-
-    All of it is there before the edge starts: in between, devices that resume would be told 4.04, and go.
-    """
+    """Serve until the standard input ends; what is granted is the package published last."""
     from headgate import Edge
 
     secret = bytes.fromhex(edge.pop("secret", "00" * 32))
-    serving = Edge(secret=secret, authority="localhost", **edge)
+    serving = Edge(secret=secret, **edge)
+    serving.bind()
     for path, source in publish.items():
         package = await serving.publish(path, source)
     keys = [serving.grant(package, endpoint).key for endpoint in grant]

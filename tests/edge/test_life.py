@@ -7,13 +7,15 @@ import contextlib
 import gc
 import math
 import os
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from headgate import DownloadProgressed, DownloadStalled, DownloadStarted, Edge
 from headgate.errors import AddressError, PathError
-from peer import Peer, ping
+from peer import Peer, get, ping
 
 
 def open_sockets() -> int:
@@ -63,7 +65,7 @@ def test_what_needs_a_started_edge_says_so(edge_of):
         lambda: edge.stats,
         lambda: edge.authority,
     ):
-        with pytest.raises(RuntimeError, match="not started: use it in `async with`, or call start"):
+        with pytest.raises(RuntimeError, match="not started: use it in `async with`, or call bind"):
             question()
 
 
@@ -84,6 +86,48 @@ def test_packages_may_be_published_before_the_start(run, edge_of, download, body
         async with named:
             assert await download(named, grant.key) == body
             assert grant.progress.served_to_end
+
+    run(main())
+
+
+def test_what_is_asked_between_bind_and_start_waits(run, edge_of, threads, body):
+    """Devices that resume after a restart hear nothing until their packages are there."""
+
+    async def main() -> None:
+        edge = edge_of(threads=threads)
+        edge.bind()
+        with Peer(edge.port) as peer:
+            peer.send(get("fw", (1, 6), message_id=1))
+            with pytest.raises(AddressError, match="is taken"):
+                edge_of(port=edge.port).bind()
+            grant = edge.grant(await edge.publish("fw", body), "device")
+            assert grant.uri.startswith(f"coap://127.0.0.1:{edge.port}/")
+            peer.send(get(grant.key, (2, 6), message_id=2))
+            assert edge.stats.received == 0
+            async with edge:
+                answers = [await asyncio.to_thread(peer.hear) for _ in range(2)]
+            assert [answer.payload for answer in answers] == [body[1024:2048], body[2048:3072]]
+
+    run(main())
+
+
+def test_it_is_bound_once(run, edge_of, threads):
+    """And closed without having been started, as often as anybody likes."""
+
+    async def main() -> None:
+        before = open_sockets()
+        edge = edge_of(threads=threads)
+        edge.bind()
+        with pytest.raises(RuntimeError, match="bound or started before"):
+            edge.bind()
+        await edge.close()
+        await edge.close()
+        assert open_sockets() <= before
+        with pytest.raises(RuntimeError, match="make a new one"):
+            await edge.start()
+        async with edge_of(threads=threads) as started:
+            with pytest.raises(RuntimeError, match="bound or started before"):
+                started.bind()
 
     run(main())
 
@@ -164,6 +208,25 @@ def test_two_edges_in_one_process(run, edge_of, download, code_of, threads, body
             assert await code_of(other, "else") == "4.04"
             assert one.stats.answered["4.04"] == 0
             assert other.stats.answered["4.04"] == 1
+
+    run(main())
+
+
+def test_a_busy_executor_holds_no_close_up(run, edge_of, threads):
+    """The owner's blocking calls fill the loop's threads; the edge needs none of them to end."""
+    release = threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        blocked = asyncio.gather(*(asyncio.to_thread(release.wait, 30) for _ in range(3)))
+        try:
+            async with edge_of(threads=threads):
+                pass
+            assert not release.is_set()
+        finally:
+            release.set()
+            await blocked
 
     run(main())
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -66,3 +69,24 @@ def test_a_fleet_survives_two_deaths(body, body_file):
         assert [fleet.failure(device) for device in range(200)] == [None] * 200
         assert all(bytes(fleet.image(device)) == body for device in range(200))
         assert fleet.stats.retransmissions > 0
+
+
+def test_the_command_tells_nobody_4_04_while_it_loads(body, tmp_path):
+    """`headgate edge` after a restart: a device in the middle of the last of many files goes on."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number:02}.bin").write_bytes(body * 5)
+    with EdgeProcess(publish={}) as edge:
+        port = edge.port  # that is free afterwards
+    command = [sys.executable, "-m", "headgate", "edge", str(folder), "--host", "127.0.0.1", "--json"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, env=environment
+    ) as serving:
+        try:
+            with Peer(port) as peer:
+                assert peer.ask("39.bin", (7, 6)).payload == (body * 5)[7 * 1024 :][:1024]
+        finally:
+            serving.terminate()
+    assert serving.returncode == 0

@@ -306,6 +306,19 @@ def test_the_cycle_collector_may_free_everything_at_once(body):
     gc.collect()
 
 
+def test_between_batches_a_listener_holds_nothing_of_the_catalog(listen, catalog):
+    """Whether the batch had replies or not: what is withdrawn then is freed at once."""
+    at = listen()
+    peer = at.peer()
+    for datagrams in ([b""], [ping(1)], [b"", ping(1)], [b""] * BATCH):
+        for datagram in datagrams:
+            peer.send(datagram)
+        drain_all(at.listener)
+        catalog.publish(b"other", package_of(b"other"))
+        assert catalog.withdraw(b"other")
+        assert catalog.reclaim() == 0
+
+
 # -- in a thread --
 
 

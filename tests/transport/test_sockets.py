@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import threading
@@ -61,10 +62,15 @@ def test_one_address_needs_none(bound, host):
 
 def test_an_ipv6_address_leaves_the_ipv4_one_free(bound):
     """Two edges, one of each family, may have one port."""
-    addresses = loopback_addresses()
-    [first] = bound(addresses[-1])
-    [second] = bound(addresses[0], port_of(first) if HAS_IPV6 else 0)
-    assert (port_of(first) == port_of(second)) is HAS_IPV6
+    if not HAS_IPV6:
+        return
+    for _ in range(20):  # somebody else may have that port of the other one
+        [first] = bound("::1")
+        with contextlib.suppress(AddressError):
+            [second] = bound("127.0.0.1", port_of(first))
+            assert port_of(first) == port_of(second)
+            return
+    pytest.fail("no port is free in both families")
 
 
 def test_the_receive_buffer_is_what_the_kernel_grants(bound):

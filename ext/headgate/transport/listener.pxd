@@ -17,7 +17,6 @@ from headgate.transport.socket cimport CONTROL_SIZE, iovec, mmsghdr
 cdef enum:
     BATCH = 64                        # datagrams per system call
     DRAIN_BATCHES = 8                 # batches per wake-up of the loop: the bound on its work
-    AGAIN_FROM = 8                    # a batch of this many was likely followed by more while it was answered
     DATAGRAM_MAX = 2048               # bytes of the longest datagram received whole
     ADDRESS_SIZE = 128                # sizeof(struct sockaddr_storage)
 

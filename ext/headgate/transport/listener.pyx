@@ -198,7 +198,7 @@ cdef DrainResult listener_drain(
             listener.pending_end = slot
             if not listener_flush(listener):
                 return DRAIN_BLOCKED
-        if received < AGAIN_FROM:
+        if received < BATCH:
             # Likely all there was; if not, the loop is woken again at once.
             return DRAIN_IDLE
     return DRAIN_MORE

@@ -94,22 +94,25 @@ class FileServer:
         """Serve until SIGTERM or SIGINT; the exit code."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        # All of it is there before the edge listens: a device that resumes would be told 4.04, and give up.
-        publishing = loop.create_task(self._publish())
-
-        def end() -> None:
-            stop.set()
-            publishing.cancel()  # changes nothing once it is done
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end)
         try:
-            packages = await publishing
-        except asyncio.CancelledError:
-            return 0
-        async with self._edge:
+            self._edge.bind()
+            publishing = loop.create_task(self._publish())
+
+            def end() -> None:
+                stop.set()
+                publishing.cancel()  # changes nothing once it is done
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, end)
+            try:
+                packages = await publishing
+            except asyncio.CancelledError:
+                return 0
+            await self._edge.start()
             self._announce(packages)
             await self._status(stop)
+        finally:
+            await self._edge.close()
         self._end()
         if self._edge.failure is not None:
             print(f"headgate: a listener failed: {self._edge.failure}", file=sys.stderr)

@@ -111,6 +111,7 @@ class Edge:
         self._announcer = Announcer()
         self._grants: dict[int, Grant] = {}
         self._endpoint: UdpEndpoint | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
     # -- life --
@@ -124,13 +125,16 @@ class Edge:
     ) -> None:
         await self.close()
 
-    async def start(self) -> None:
-        """Bind and serve. Raises AddressError when the address cannot be used."""
+    def bind(self) -> None:
+        """Take the address and answer nothing yet: what devices ask waits for `start`.
+
+        Then publish and grant, then start: a device that resumes after a restart and is told 4.04, because
+        its package is not there yet, gives up. Raises AddressError when the address cannot be used.
+        """
         if self._endpoint is not None:
-            raise RuntimeError("this Edge was started before; make a new one")
+            raise RuntimeError("this Edge was bound or started before; make a new one")
         host, port, threads, receive_buffer_bytes, ring_bytes = self._listen
-        self._loop = asyncio.get_running_loop()
-        endpoint = UdpEndpoint(
+        self._endpoint = UdpEndpoint(
             self._responder,
             host=host,
             port=port,
@@ -139,21 +143,30 @@ class Edge:
             ring_bytes=ring_bytes,
             on_handover=self._handed_over,
         )
-        self._discovery.start(self._loop)  # the first request finds the list whole
+
+    async def start(self) -> None:
+        """Serve, after a `bind` where there was none. Raises AddressError as that does."""
+        if self._loop is not None:
+            raise RuntimeError("this Edge was started before; make a new one")
+        if self._endpoint is None:
+            self.bind()
+        endpoint = self._bound()
+        loop = asyncio.get_running_loop()
+        self._discovery.start(loop)  # the first request finds the list whole
         try:
             endpoint.start()
         except BaseException:
             self._discovery.stop()
             await endpoint.close()
             raise
-        self._endpoint = endpoint
+        self._loop = loop
         self._looked_ns = time.monotonic_ns()
-        self._next_look = self._loop.call_later(self._look_every_s, self._look)
+        self._next_look = loop.call_later(self._look_every_s, self._look)
 
     async def close(self) -> None:
         """Answer what was received, then stop serving and end the events.
 
-        Closing again, or what was never started, does nothing.
+        Closing again, or what was never bound, does nothing.
         """
         if self._next_look is not None:
             self._next_look.cancel()
@@ -164,25 +177,25 @@ class Edge:
         finally:
             self._announcer.close()
 
-    def _started(self) -> UdpEndpoint:
+    def _bound(self) -> UdpEndpoint:
         if self._endpoint is None:
-            raise RuntimeError("the Edge is not started: use it in `async with`, or call start()")
+            raise RuntimeError("the Edge is not started: use it in `async with`, or call bind() or start()")
         return self._endpoint
 
     @property
     def host(self) -> str:
         """The bound host; "::" or "0.0.0.0" for every address."""
-        return self._started().address[0]
+        return self._bound().address[0]
 
     @property
     def port(self) -> int:
         """The bound port."""
-        return self._started().address[1]
+        return self._bound().address[1]
 
     @property
     def failure(self) -> OSError | None:
         """Why a listener ended before its time, if one did."""
-        return self._started().failure
+        return self._bound().failure
 
     # -- packages --
 
@@ -286,7 +299,7 @@ class Edge:
         """`host[:port]` of the URIs: what was given, else the bound address, else this machine's name."""
         if self._authority is not None:
             return self._authority
-        host, port = self._started().address
+        host, port = self._bound().address
         if host in ("::", "0.0.0.0"):
             host = os.uname().nodename
         elif ":" in host:
@@ -306,7 +319,7 @@ class Edge:
     @property
     def stats(self) -> Stats:
         """Counters since the start, readable after the end too."""
-        endpoint = self._started()
+        endpoint = self._bound()
         outcomes = endpoint.outcomes()
         counts = endpoint.counts()
         return Stats(
@@ -346,7 +359,7 @@ class Edge:
             self._tell(DownloadProgressed, self._looked_ns, now_ns)
             self._tell(DownloadStalled, max(1, self._looked_ns - stall_ns), max(1, now_ns - stall_ns))
         self._looked_ns = now_ns
-        self._next_look = self._loop.call_later(self._look_every_s, self._look)
+        self._next_look = asyncio.get_running_loop().call_later(self._look_every_s, self._look)
 
     def _tell(self, event: type[DownloadEvent], from_ns: int, until_ns: int) -> None:
         """Announce `event` for the unfinished downloads whose last block left in that time."""

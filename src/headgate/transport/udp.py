@@ -81,6 +81,8 @@ class UdpEndpoint:
 
     def start(self) -> None:
         """Serve from now on. Call it on the running loop."""
+        if self._closed:
+            raise RuntimeError("this endpoint was closed; make a new one")
         self._loop = asyncio.get_running_loop()
         if not self._threaded:
             self._bound[0].socket.setblocking(False)
@@ -194,10 +196,20 @@ class UdpEndpoint:
     # -- in threads --
 
     async def _threads_ended(self) -> None:
+        # In a thread of its own: the loop's executor may be full of what its owner waits for.
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def join() -> None:
+            for thread in self._threads:
+                thread.join()
+            with contextlib.suppress(RuntimeError):  # the close was cancelled, and the loop ended since
+                loop.call_soon_threadsafe(ended.set)
+
         for listener in self._listeners:
             listener.stop()
-        for thread in self._threads:
-            await self._loop.run_in_executor(None, thread.join)
+        threading.Thread(target=join, name="headgate-close", daemon=True).start()
+        await ended.wait()
 
     def _run(self, listener: Listener) -> None:
         try:
