@@ -111,6 +111,23 @@ def test_what_is_asked_between_bind_and_start_waits(run, edge_of, threads, body)
     run(main())
 
 
+def test_what_is_asked_of_an_edge_that_never_starts_is_not_answered(run, edge_of, threads):
+    """A restart that fails while packages are loaded tells nobody 4.04."""
+
+    async def main() -> None:
+        edge = edge_of(threads=threads)
+        edge.bind()
+        with Peer(edge.port) as peer:
+            peer.send(get("fw", (1, 6), message_id=1))
+            await edge.close()
+            peer.send(ping(2))
+            with pytest.raises(ConnectionRefusedError):
+                peer.hear()
+        assert edge.stats.received == 0
+
+    run(main())
+
+
 def test_it_is_bound_once(run, edge_of, threads):
     """And closed without having been started, as often as anybody likes."""
 
