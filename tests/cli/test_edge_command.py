@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from headgate import Edge
+from headgate.cli.serving import FileServer, ServedFile
 from headgate.wire.block import Block
 from headgate.wire.coap import Message
 
@@ -129,6 +133,17 @@ def test_status_lines_count_blocks_and_downloads(edge, tmp_path):
     assert status["stats"]["answered"]["4.04"] == 1
     assert status["blocks_per_s"] >= 0
     assert status["bytes_per_s"] >= 0
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_a_listener_that_fails_ends_it(tmp_path, monkeypatch, capfd, json_lines):
+    """Nobody is served any more: exit code 1, so that a supervisor starts another one."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    monkeypatch.setattr(Edge, "failure", OSError(errno.EBADF, "Bad file descriptor"))
+    served = [ServedFile("v2.bin", tmp_path / "v2.bin")]
+    server = FileServer(served, json=json_lines, host="127.0.0.1", port=0)
+    assert asyncio.run(server.serve()) == 1
+    assert capfd.readouterr().err == "headgate: a listener failed: [Errno 9] Bad file descriptor\n"
 
 
 def test_block_sizes_are_as_told(edge, tmp_path):

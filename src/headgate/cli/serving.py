@@ -108,6 +108,7 @@ class FileServer:
                 packages = await publishing
             except asyncio.CancelledError:
                 return 0
+            self._sample()  # before the first block, so that it counts
             await self._edge.start()
             self._announce(packages)
             await self._status(stop)
@@ -154,15 +155,14 @@ class FileServer:
         self._console.print(table)
 
     async def _status(self, stop: asyncio.Event) -> None:
-        self._sample()
         if self._json or not self._console.is_terminal:
-            while not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
                 self._sample()
                 if self._json and _output_takes_more():
                     self._line("status", **self._rates())
             return
         with Live(self._status_line(), console=self._console, auto_refresh=False, transient=True) as live:
-            while not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
                 self._sample()
                 if _output_takes_more():
                     live.update(self._status_line(), refresh=True)
