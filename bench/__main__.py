@@ -24,7 +24,11 @@ def main() -> int:
     )
     arguments.add_argument("-k", default="", help="only benchmarks whose name matches, as of pytest")
     arguments.add_argument(
-        "questions", nargs="*", choices=[*QUESTIONS, []], help="of these files; all by default"
+        "questions",
+        nargs="*",
+        choices=[*QUESTIONS, []],  # argparse holds the default of none at all against the choices, too
+        metavar="|".join(QUESTIONS),
+        help="of these files; all by default",
     )
     given = arguments.parse_args()
     RESULTS.mkdir(exist_ok=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+
+STDERR_FILENO = 2
 
 
 def main() -> None:
@@ -15,6 +18,10 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1)
+    # A socket must not get the number of a standard stream that is closed: libuv aborts when it closes that.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR_FILENO:
+        pass
+    os.close(descriptor)
     from headgate.cli import app
 
     app()

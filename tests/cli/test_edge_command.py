@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import hashlib
+import json
 import os
 import pty
 import re
@@ -10,10 +14,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from headgate import Edge
+from headgate.cli.serving import FileServer, ServedFile
 from headgate.wire.block import Block
+from headgate.wire.coap import Message
 
 
 def test_files_and_folders_are_served_by_name(edge, tmp_path):
@@ -52,6 +61,66 @@ def test_sigterm_and_sigint_end_well(edge, tmp_path):
         assert (stopped["stats"]["blocks"], stopped["stats"]["payload_bytes"]) == (1, 512)
 
 
+def test_sigterm_while_files_are_copied_ends_it_at_once(tmp_path):
+    """The copy is given up, nothing was served, and nothing is said."""
+    source, spool = tmp_path / "large.bin", tmp_path / "spool"
+    spool.mkdir()
+    with source.open("wb") as file:
+        file.truncate(1 << 30)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--json", "--port", "0"),
+            *("--smallest-block", "1024", "--spool", str(spool), str(source)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    def copied_bytes() -> int:
+        found = [0]
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).startswith(f"{spool}/"):
+                    found.append(descriptor.stat().st_size)
+        return max(found)
+
+    while copied_bytes() == 0:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == (b"", b"")
+    assert process.returncode == 0
+
+
+def test_nothing_is_answered_before_all_is_published(tmp_path):
+    """A device that resumes after a restart would give up at a 4.04; a lost request it repeats."""
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(200 << 20)
+    (tmp_path / "small.bin").write_bytes(b"small")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--host", "127.0.0.1", "--port", port),
+            *("--smallest-block", "1024", str(tmp_path / "large.bin"), str(tmp_path / "small.bin")),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    request = Message(type=0, code=1, message_id=1, token=b"t", options=[(11, b"small.bin")]).encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.connect(("127.0.0.1", int(port)))
+        device.settimeout(0.01)
+        answer = None
+        while answer is None:
+            assert process.poll() is None
+            with contextlib.suppress(ConnectionRefusedError, TimeoutError):
+                device.send(request)
+                answer = Message.parse(device.recv(2048))
+    process.terminate()
+    process.communicate(timeout=30)
+    assert answer.payload == b"small"
+
+
 def test_status_lines_count_blocks_and_downloads(edge, tmp_path):
     """One a second: rates, downloads to the end in the last minute, and every counter."""
     (tmp_path / "v2.bin").write_bytes(b"small")
@@ -64,6 +133,17 @@ def test_status_lines_count_blocks_and_downloads(edge, tmp_path):
     assert status["stats"]["answered"]["4.04"] == 1
     assert status["blocks_per_s"] >= 0
     assert status["bytes_per_s"] >= 0
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_a_listener_that_fails_ends_it(tmp_path, monkeypatch, capfd, json_lines):
+    """Nobody is served any more: exit code 1, so that a supervisor starts another one."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    monkeypatch.setattr(Edge, "failure", OSError(errno.EBADF, "Bad file descriptor"))
+    served = [ServedFile("v2.bin", tmp_path / "v2.bin")]
+    server = FileServer(served, json=json_lines, host="127.0.0.1", port=0)
+    assert asyncio.run(server.serve()) == 1
+    assert capfd.readouterr().err == "headgate: a listener failed: [Errno 9] Bad file descriptor\n"
 
 
 def test_block_sizes_are_as_told(edge, tmp_path):
@@ -131,6 +211,11 @@ class TestRefused:
         """A path that does not exist."""
         assert str(tmp_path / "nothing") in refused("edge", tmp_path / "nothing")
 
+    def test_a_name_that_a_terminal_would_obey(self, refused, tmp_path):
+        """What it says stays one line, and moves no cursor."""
+        said = refused("edge", tmp_path / "no\x1b[2J\nsuch \udcff")
+        assert said.endswith("no\\x1b[2J\\nsuch \\udcff\n")
+
     def test_empty_folder(self, refused, tmp_path):
         """A folder without files."""
         assert "nothing to serve" in refused("edge", tmp_path)
@@ -195,6 +280,94 @@ class TestRefused:
         (tmp_path / "v2.bin").write_bytes(b"new")
         said = refused("edge", tmp_path / "v2.bin", "--port", "0", "--spool", tmp_path / "nowhere")
         assert str(tmp_path / "nowhere") in said
+
+
+def test_nowhere_to_write_to_is_one_line(tmp_path):
+    """A log on a full disk: a fault, not a wrong usage."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate", "edge", "--json", "--port", "0", str(tmp_path / "v2.bin")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "headgate: No space left on device\n")
+
+
+def test_a_reader_that_has_stopped_stops_no_download(tmp_path):
+    """Nobody empties the pipe any more: status lines are left out, requests are answered, and it ends."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    readable, writable = os.pipe()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "headgate", "edge", "--json"),
+            *("--host", "127.0.0.1", "--port", "0", str(tmp_path / "v2.bin")),
+        ],
+        stdout=writable,
+    )
+    with open(readable, "rb") as reader, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        listening = json.loads(reader.readline())
+        os.set_blocking(writable, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writable, bytes(4096))
+        os.set_blocking(writable, True)
+        os.close(writable)
+        device.settimeout(30)
+        device.connect(("127.0.0.1", listening["port"]))
+        until_s = time.monotonic() + 1.5  # a status line was due in the meantime
+        while time.monotonic() < until_s:
+            device.send(b"\x40\x00\x00\x01")
+            assert device.recv(100) == b"\x70\x00\x00\x01"
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_it_runs_with_its_standard_streams_closed(tmp_path):
+    """As under some supervisors: no socket gets a number of theirs, and it ends well."""
+    (tmp_path / "v2.bin").write_bytes(b"new")
+    process = subprocess.Popen(
+        [
+            *("/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', sys.executable, "-m", "headgate", "edge"),
+            *("--json", "--host", "127.0.0.1", "--port", "0", str(tmp_path / "v2.bin")),
+        ]
+    )
+
+    def sockets() -> set[int]:
+        found = set()
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).startswith("socket:"):
+                    found.add(int(descriptor.name))
+        return found
+
+    while len(sockets()) < 3:  # two of the loop, and the edge's own
+        assert process.poll() is None
+    assert min(sockets()) > 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_more_files_than_the_soft_limit_allows_open(tmp_path):
+    """Before Python 3.13 each mapped package holds a descriptor; only the hard limit counts."""
+    for number in range(40):
+        (tmp_path / f"{number}").write_bytes(bytes(1 << 16))
+    process = subprocess.Popen(
+        [
+            *("/bin/sh", "-c", 'ulimit -Sn 32; exec "$0" "$@"', sys.executable, "-m", "headgate", "edge"),
+            *("--json", "--host", "127.0.0.1", "--port", "0", str(tmp_path)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stdout.readline()
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert said.count('"path"') == 40, errors
 
 
 def test_unknown_option_is_wrong_usage():

@@ -57,13 +57,24 @@ def test_it_lists_what_is_published(run, edge_of, threads, body):
     run(main())
 
 
-def test_it_is_written_at_once_before_the_start(run, edge_of, body):
-    """The first device finds what was published by then."""
+def test_it_is_written_once_for_all_that_is_published_before_the_start(run, edge_of, body, monkeypatch):
+    """The first device finds all of it; writing it for each of N packages would cost N squared."""
+    written = []
+
+    def counting(links: bytes) -> Snapshot:
+        written.append(links)
+        return snapshot_bytes(links)
 
     async def main() -> None:
         edge = edge_of()
-        await edge.publish("fw", body)
+        package = await edge.load(body)
+        monkeypatch.setattr(discovery, "snapshot_bytes", counting)
+        for number in range(100):
+            await edge.publish(f"gone/{number}", package)
+            edge.withdraw(f"gone/{number}")
+        await edge.publish("fw", package)
         async with edge:
+            assert written == [b"</fw>;ct=42;sz=5000"]
             with Peer(edge.port) as peer:
                 links = await asyncio.to_thread(peer.download, CORE, 0)
             assert links == b"</fw>;ct=42;sz=5000"

@@ -111,6 +111,23 @@ def test_what_is_asked_between_bind_and_start_waits(run, edge_of, threads, body)
     run(main())
 
 
+def test_what_is_asked_of_an_edge_that_never_starts_is_not_answered(run, edge_of, threads):
+    """A restart that fails while packages are loaded tells nobody 4.04."""
+
+    async def main() -> None:
+        edge = edge_of(threads=threads)
+        edge.bind()
+        with Peer(edge.port) as peer:
+            peer.send(get("fw", (1, 6), message_id=1))
+            await edge.close()
+            peer.send(ping(2))
+            with pytest.raises(ConnectionRefusedError):
+                peer.hear()
+        assert edge.stats.received == 0
+
+    run(main())
+
+
 def test_it_is_bound_once(run, edge_of, threads):
     """And closed without having been started, as often as anybody likes."""
 
@@ -353,6 +370,12 @@ def test_one_loop_after_another(run, edge_of, body):
         ({"look_every_s": math.inf}, "look_every_s"),
         ({"stall_after_s": -1}, "stall_after_s"),
         ({"stall_after_s": math.nan}, "stall_after_s"),
+        ({"secret": b""}, "at least 16 bytes, not 0"),
+        ({"authority": ""}, "host"),
+        ({"authority": "edge.example/fw"}, "host"),
+        ({"authority": "edge.example\n"}, "host"),
+        ({"receive_buffer_bytes": 0}, "receive_buffer_bytes"),
+        ({"receive_buffer_bytes": 1 << 31}, "receive_buffer_bytes"),
     ],
     ids=str,
 )

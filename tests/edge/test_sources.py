@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,7 +183,34 @@ def test_a_source_that_grows_past_the_end_is_too_large(tmp_path, monkeypatch):
     path = tmp_path / "growing"
     path.write_bytes(bytes(1001))
     with pytest.raises(PackageTooLargeError, match="more than 1000 bytes"):
-        snapshot.snapshot_file(path, tmp_path)
+        snapshot.snapshot_file(path, tmp_path, threading.Event())
+
+
+def test_a_cancelled_copy_ends(run, edge_of, long_file, monkeypatch):
+    """Within a chunk: a gigabyte that nobody waits for any more is not written."""
+    chunks = []
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def counting(chunk: bytes, code: int) -> int:
+        chunks.append(chunk)
+        begun.set()
+        cancelled.wait()
+        return code
+
+    monkeypatch.setattr(snapshot, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(snapshot, "check_code", counting)
+
+    async def main() -> None:
+        loading = asyncio.create_task(edge_of().load(long_file))
+        await asyncio.to_thread(begun.wait)
+        loading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loading
+        cancelled.set()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert len(chunks) == 1
+
+    run(main())
 
 
 def test_files_without_a_size_are_read_to_their_end(run, edge_of, download):

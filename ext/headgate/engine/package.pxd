@@ -7,7 +7,7 @@ cdef enum:
 
 # A body as it is served. Immutable once an entry points to it; owned by a Package object.
 cdef struct Body:
-    const uint8_t* data               # the package's bytes, NULL without any; read by the kernel only
+    const uint8_t* data               # the package's bytes, never NULL; read by the kernel only
     uint32_t length
     uint16_t content_format
     bint discovery                    # a link list: answers stay within 3 times the request

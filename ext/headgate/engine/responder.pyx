@@ -170,7 +170,7 @@ cdef Outcome reply_block(
         delta = SIZE2 - BLOCK2
     if block.num == 0 or message_has(request, SIZE2):
         at += option_uint_write(head + at, delta, body.length)
-    if part.length > 0:               # an empty body has no data to point into
+    if part.length > 0:               # without any, payload stays unset
         head[at] = PAYLOAD_MARKER
         at += 1
         reply.payload = body.data + part.offset

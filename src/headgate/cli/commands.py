@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,8 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # fills the paragraphs of a help text
 )
 
+FAILED = 1
 WRONG_USAGE = 2
 
 
@@ -35,10 +38,28 @@ def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     return uvloop.run(main())
 
 
-def fail(error: HeadgateError) -> typer.Exit:
-    """Say what is wrong in one line; the exit code is that of a wrong usage."""
-    print(f"headgate: {error}", file=sys.stderr)
-    return typer.Exit(WRONG_USAGE)
+def complain(reason: object) -> None:
+    """Say what is wrong in one line.
+
+    A file's name may hold a line feed, or what a terminal takes for a command: such characters are escaped.
+    """
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(reason))
+    print(f"headgate: {line}", file=sys.stderr)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What goes wrong inside ends the command with one line: exit code 2 for what we refuse, else 1."""
+    try:
+        yield
+    except HeadgateError as error:
+        complain(error)
+        raise typer.Exit(WRONG_USAGE) from error
+    except BrokenPipeError:
+        raise  # who read our lines has enough of them: Typer ends with exit code 1, and says nothing
+    except OSError as error:
+        complain(error.strerror or error)
+        raise typer.Exit(FAILED) from error
 
 
 def show_version(wanted: bool) -> None:
@@ -69,10 +90,13 @@ def edge(
     ] = 0,
     prefix: Annotated[str, typer.Option(help="Put before every path, such as 'fw'.")] = "",
     smallest_block: Annotated[
-        int, typer.Option(help="Smallest block offered; packages have at most 2^20 of them.")
+        int,
+        typer.Option(min=16, max=1024, help="Smallest block offered; packages have at most 2^20 of them."),
     ] = 16,
-    largest_block: Annotated[int, typer.Option(help="Largest block sent.")] = 1024,
-    default_block: Annotated[int, typer.Option(help="Block sent when the device names no size.")] = 512,
+    largest_block: Annotated[int, typer.Option(min=16, max=1024, help="Largest block sent.")] = 1024,
+    default_block: Annotated[
+        int, typer.Option(min=16, max=1024, help="Block sent when the device names no size.")
+    ] = 512,
     receive_buffer: Annotated[
         int, typer.Option(min=4096, max=1 << 30, help="SO_RCVBUF in bytes, as far as the kernel grants it.")
     ] = 4 << 20,
@@ -87,10 +111,9 @@ def edge(
     first: replacing or truncating it afterwards does not touch what is served. SIGTERM and Ctrl-C answer
     what was received, then end.
     """
-    try:
-        files = collect(paths, prefix)
+    with explained():
         server = FileServer(
-            files,
+            collect(paths, prefix),
             json=json,
             host=host,
             port=port,
@@ -102,13 +125,11 @@ def edge(
             spool=spool,
         )
         raise typer.Exit(run(server.serve))
-    except HeadgateError as error:
-        raise fail(error) from error
 
 
 @app.command()
 def demo(
-    devices: Annotated[int, typer.Option(min=1, max=100_000, help="Virtual devices.")] = 1000,
+    devices: Annotated[int, typer.Option(min=2, max=100_000, help="Virtual devices.")] = 1000,
     size: Annotated[int, typer.Option(min=1, max=16 << 20, help="Bytes of the generated package.")] = 256
     << 10,
     loss: Annotated[float, typer.Option(min=0, max=0.5, help="Share of datagrams lost, each way.")] = 0.02,
@@ -120,7 +141,5 @@ def demo(
 ) -> None:
     """Download one package to many virtual devices over a lossy network, and check every digest."""
     shown = Demo(devices=devices, size_bytes=size, loss=loss, movers=movers, seed=seed, threads=threads)
-    try:
+    with explained():
         raise typer.Exit(run(shown.run))
-    except HeadgateError as error:
-        raise fail(error) from error

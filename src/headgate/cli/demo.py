@@ -14,7 +14,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from headgate.edge import Edge, Grant
-from headgate.errors import HeadgateError
 from headgate.fleet.counts import DownloaderStats
 from headgate.fleet.downloader import Downloader
 
@@ -89,18 +88,21 @@ class Demo:
             TextColumn("{task.fields[finished]:,} done"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=console) as shown:
-            bar: TaskID = shown.add_task("downloading", total=blocks, finished=0)
-            while not downloading.done():
-                await asyncio.wait([downloading], timeout=LOOK_EVERY_S)
-                stats = fleet.stats
-                shown.update(bar, completed=stats.blocks, finished=stats.finished)
-                if stats.blocks != last:
-                    last, last_s = stats.blocks, time.monotonic()
-                elif time.monotonic() - last_s > NOT_PROGRESSING_S:
-                    fleet.stop()
-                    await downloading
-                    raise HeadgateError(f"no block arrived for {NOT_PROGRESSING_S:.0f} s; seed {self.seed}")
+        try:
+            with Progress(*columns, console=console) as shown:
+                bar: TaskID = shown.add_task("downloading", total=blocks, finished=0)
+                while not downloading.done():
+                    await asyncio.wait([downloading], timeout=LOOK_EVERY_S)
+                    stats = fleet.stats
+                    shown.update(bar, completed=stats.blocks, finished=stats.finished)
+                    if stats.blocks != last:
+                        last, last_s = stats.blocks, time.monotonic()
+                    elif time.monotonic() - last_s > NOT_PROGRESSING_S:
+                        console.print(f"[red]No block arrived for {NOT_PROGRESSING_S:.0f} s.[/red]")
+                        break
+        finally:
+            fleet.stop()
+            await asyncio.wait([downloading])  # until its thread has ended, the fleet cannot be closed
         await downloading
 
     def _right(self, fleet: Downloader, wanted: bytes) -> int:

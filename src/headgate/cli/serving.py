@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
+import select
 import signal
 import sys
 import time
@@ -17,6 +19,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from headgate.edge import Edge, path_bytes
 from headgate.engine.package import Package
@@ -91,13 +94,21 @@ class FileServer:
         """Serve until SIGTERM or SIGINT; the exit code."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
         try:
             self._edge.bind()
-            packages = [
-                (served, await self._edge.publish(served.path, served.file)) for served in self._files
-            ]
+            publishing = loop.create_task(self._publish())
+
+            def end() -> None:
+                stop.set()
+                publishing.cancel()  # changes nothing once it is done
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, end)
+            try:
+                packages = await publishing
+            except asyncio.CancelledError:
+                return 0
+            self._sample()  # before the first block, so that it counts
             await self._edge.start()
             self._announce(packages)
             await self._status(stop)
@@ -108,6 +119,12 @@ class FileServer:
             print(f"headgate: a listener failed: {self._edge.failure}", file=sys.stderr)
             return 1
         return 0
+
+    async def _publish(self) -> list[tuple[ServedFile, Package]]:
+        # Before Python 3.13 each mapped package holds a descriptor, and 1024 is the usual soft limit.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return [(served, await self._edge.publish(served.path, served.file)) for served in self._files]
 
     # -- for people and for machines --
 
@@ -138,17 +155,17 @@ class FileServer:
         self._console.print(table)
 
     async def _status(self, stop: asyncio.Event) -> None:
-        self._sample()
         if self._json or not self._console.is_terminal:
-            while not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
                 self._sample()
-                if self._json:
+                if self._json and _output_takes_more():
                     self._line("status", **self._rates())
             return
         with Live(self._status_line(), console=self._console, auto_refresh=False, transient=True) as live:
-            while not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
                 self._sample()
-                live.update(self._status_line(), refresh=True)
+                if _output_takes_more():
+                    live.update(self._status_line(), refresh=True)
 
     def _sample(self) -> None:
         self._samples.append((time.monotonic(), self._edge.stats))
@@ -164,16 +181,20 @@ class FileServer:
             "stats": asdict(now),
         }
 
-    def _status_line(self) -> str:
+    def _status_line(self) -> Text:
         rates = self._rates()
         dropped = sum(rates["stats"]["dropped"].values())
-        return (
-            f"{rates['blocks_per_s']:,.0f} blocks/s   {rates['bytes_per_s'] / 1e6:,.2f} MB/s   "
-            f"{rates['downloads_last_minute']:,} downloads in the last minute   {dropped:,} dropped   "
-            "Ctrl-C ends"
+        return Text(
+            f"{rates['blocks_per_s']:,.0f} blocks/s  {rates['bytes_per_s'] / 1e6:,.2f} MB/s  "
+            f"{rates['downloads_last_minute']:,} downloads in the last minute  {dropped:,} dropped  "
+            "Ctrl-C ends",
+            no_wrap=True,
+            overflow="ellipsis",
         )
 
     def _end(self) -> None:
+        if not _output_takes_more():
+            return
         stats = self._edge.stats
         if self._json:
             self._line("stopped", stats=asdict(stats))
@@ -185,6 +206,18 @@ class FileServer:
 
     def _line(self, event: str, **values: Any) -> None:
         print(json.dumps({"event": event, "time": time.time(), **values}), flush=True)
+
+
+def _output_takes_more() -> bool:
+    """Whether standard output takes a line at once.
+
+    Its reader may have stopped reading, or somebody has pressed Ctrl-S: that must not stop the downloads.
+    """
+    if sys.stdout is None:  # closed before we began
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -24,11 +24,13 @@ class Discovery:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rewrite: asyncio.Handle | None = None
         self._not_before_s = 0.0
-        self._write()
+        self._stale = True
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Rewrite on this loop from now on."""
+        """Write the list of what is published by now, and rewrite it on this loop from now on."""
         self._loop = loop
+        if self._stale:
+            self._write()
 
     def stop(self) -> None:
         """Forget a rewrite that is due."""
@@ -53,9 +55,8 @@ class Discovery:
         return len(self._links)
 
     def _changed(self) -> None:
-        if self._loop is None:
-            self._write()
-        elif self._rewrite is None:
+        self._stale = True
+        if self._loop is not None and self._rewrite is None:
             wait_s = self._not_before_s - self._loop.time()
             self._rewrite = self._loop.call_later(max(0.0, wait_s), self._rewrite_due)
 
@@ -67,6 +68,7 @@ class Discovery:
             self._not_before_s = self._loop.time() + IDLE_SHARE * (time.perf_counter() - began_s)
 
     def _write(self) -> None:
+        self._stale = False
         taken = snapshot_bytes(",".join(self._links.values()).encode())
         package = Package(
             taken.memory,

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import hmac
 import os
+import re
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +36,9 @@ from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
+SECRET_MIN_BYTES = 16  # with less, such as an empty setting, keys can be guessed
+AUTHORITY = re.compile(r"[^\s/?#@]+")  # RFC 3986 section 3.2, without what would end it
+RECEIVE_BUFFER_MAX_BYTES = (1 << 31) - 1  # setsockopt takes an int
 URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
 GRANTS_SPARE = 1024  # ledger records of grants just withdrawn, which a listener's batch may still name
 GRANTS_MAX = (1 << 24) - GRANTS_SPARE
@@ -73,7 +78,11 @@ class Edge:
         look_every_s: float = 1.0,
         stall_after_s: float = 60.0,
     ) -> None:
+        if secret is not None and len(secret) < SECRET_MIN_BYTES:
+            raise ValueError(f"a secret has at least {SECRET_MIN_BYTES} bytes, not {len(secret)}")
         self._secret = secret if secret is not None else secrets.token_bytes(32)
+        if authority is not None and not AUTHORITY.fullmatch(authority):
+            raise ValueError(f"authority is host[:port] as URIs have it, not {authority!r}")
         self._authority = authority
         self._spool = spool or default_spool()
         if not 0 < look_every_s <= LOOK_EVERY_MAX_S:
@@ -82,6 +91,10 @@ class Edge:
             raise ValueError(f"stall_after_s is a time from 0 on (math.inf is never), not {stall_after_s}")
         self._look_every_s = look_every_s
         self._stall_after_ns = int(min(stall_after_s, STALL_AFTER_MAX_S) * 1e9)
+        if not 0 < receive_buffer_bytes <= RECEIVE_BUFFER_MAX_BYTES:
+            raise ValueError(
+                f"receive_buffer_bytes is 1 to {RECEIVE_BUFFER_MAX_BYTES}, not {receive_buffer_bytes}"
+            )
         self._listen = (host, port, threads, receive_buffer_bytes, ring_bytes)
         if not 0 < grants_max <= GRANTS_MAX:
             raise ValueError(f"grants_max is 1 to {GRANTS_MAX}, not {grants_max}")
@@ -138,15 +151,17 @@ class Edge:
         if self._endpoint is None:
             self.bind()
         endpoint = self._bound()
+        loop = asyncio.get_running_loop()
+        self._discovery.start(loop)  # the first request finds the list whole
         try:
             endpoint.start()
         except BaseException:
+            self._discovery.stop()
             await endpoint.close()
             raise
-        self._loop = asyncio.get_running_loop()
-        self._discovery.start(self._loop)
+        self._loop = loop
         self._looked_ns = time.monotonic_ns()
-        self._next_look = self._loop.call_later(self._look_every_s, self._look)
+        self._next_look = loop.call_later(self._look_every_s, self._look)
 
     async def close(self) -> None:
         """Answer what was received, then stop serving and end the events.
@@ -195,7 +210,11 @@ class Edge:
         if isinstance(source, Path | str):
             path = Path(source)
             self._responder.check_size(await asyncio.to_thread(_size_of, path))
-            taken = await asyncio.to_thread(snapshot_file, path, self._spool)
+            abandoned = threading.Event()
+            try:
+                taken = await asyncio.to_thread(snapshot_file, path, self._spool, abandoned)
+            finally:
+                abandoned.set()  # cancelling this task does not end the thread
         else:
             self._responder.check_size(memoryview(source).nbytes)
             taken = await asyncio.to_thread(snapshot_bytes, source)
@@ -326,9 +345,9 @@ class Edge:
     def _handed_over(self, kind: str, value: object) -> None:
         if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
             grant = self._grants.get(value)
-            if grant is not None and grant.progress.blocks > 0:
+            if grant is not None and (progress := grant.progress).blocks > 0:
                 event = DownloadStarted if kind == "started" else DownloadCompleted
-                self._announcer.announce(event(grant, grant.progress))
+                self._announcer.announce(event(grant, progress))
 
     def _look(self) -> None:
         """Once per `look_every_s`: tell who moved and who stopped, and free what was withdrawn."""
@@ -346,8 +365,8 @@ class Edge:
         """Announce `event` for the unfinished downloads whose last block left in that time."""
         for index in self._ledger.served_between(from_ns, until_ns):
             grant = self._grants.get(index)
-            if grant is not None and not grant.progress.served_to_end:
-                self._announcer.announce(event(grant, grant.progress))
+            if grant is not None and not (progress := grant.progress).served_to_end:
+                self._announcer.announce(event(grant, progress))
 
 
 def path_bytes(path: str) -> bytes:

@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,12 @@ def snapshot_bytes(data: bytes | bytearray | memoryview) -> Snapshot:
     return Snapshot(body, hashlib.sha256(body).digest(), check_code(body))
 
 
-def snapshot_file(path: Path, spool: Path) -> Snapshot:
+def snapshot_file(path: Path, spool: Path, abandoned: threading.Event) -> Snapshot:
     """A snapshot of a regular file, copied into `spool`. Blocking; run it outside the loop.
 
-    Raises PackageError when the file cannot be read or the copy not be written, and
-    PackageTooLargeError when it has more bytes than Block2 can ever carry.
+    Ends within a chunk once `abandoned` is set. Raises PackageError when that happens, when the file
+    cannot be read or the copy not be written, and PackageTooLargeError when it has more bytes than Block2
+    can ever carry.
     """
     try:
         source = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115  (closed below)
@@ -58,15 +60,17 @@ def snapshot_file(path: Path, spool: Path) -> Snapshot:
         except OSError as error:
             raise PackageError(f"cannot keep a copy of {path} in {spool}: {error.strerror}") from error
         with copy:
-            return _copied(source.fileno(), copy.fileno(), path, spool)
+            return _copied(source.fileno(), copy.fileno(), path, spool, abandoned)
 
 
-def _copied(source: int, copy: int, path: Path, spool: Path) -> Snapshot:
+def _copied(source: int, copy: int, path: Path, spool: Path, abandoned: threading.Event) -> Snapshot:
     sha256 = hashlib.sha256()
     code = 0
     length = 0
     try:
         while chunk := os.read(source, CHUNK_BYTES):
+            if abandoned.is_set():
+                raise PackageError(f"the copy of {path} was abandoned")
             sha256.update(chunk)
             code = check_code(chunk, code)
             length += len(chunk)

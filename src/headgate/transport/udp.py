@@ -50,6 +50,7 @@ class UdpEndpoint:
         self._on_handover = on_handover
         self._threads: list[threading.Thread] = []
         self._closing = asyncio.Lock()
+        self._started = False
         self._closed = False
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if threads else -1
         self._bound: list[Bound] = []
@@ -84,6 +85,7 @@ class UdpEndpoint:
         if self._closed:
             raise RuntimeError("this endpoint was closed; make a new one")
         self._loop = asyncio.get_running_loop()
+        self._started = True
         if not self._threaded:
             self._bound[0].socket.setblocking(False)
             self._loop.add_reader(self._bound[0].socket, self._readable)
@@ -99,6 +101,7 @@ class UdpEndpoint:
     async def close(self) -> None:
         """Answer what is queued, then close. Nothing that was received whole is left unanswered.
 
+        Who asked one that was never started hears nothing: what would serve it is not there yet.
         Closing again does nothing. Cancelled, it still closes, but waits for no full socket.
         """
         async with self._closing:
@@ -106,7 +109,8 @@ class UdpEndpoint:
                 return
             self._loop = asyncio.get_running_loop()
             try:
-                await (self._threads_ended() if self._threaded else self._drain_queued())
+                if self._started:
+                    await (self._threads_ended() if self._threaded else self._drain_queued())
             finally:
                 for thread in self._threads:
                     thread.join()
