@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
+import random
 import select
 import socket
 import time
@@ -29,6 +31,7 @@ __all__ = [
     "Peer",
     "eventually",
     "get",
+    "lasting_port",
     "loopback_addresses",
     "package_of",
     "ping",
@@ -71,6 +74,15 @@ def loopback_addresses() -> list[str]:
     except OSError:
         return addresses
     return [*addresses, "::1"]
+
+
+def lasting_port() -> int:
+    """A free port that the kernel gives to nobody who asks for any: it is still free after a restart."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # below net.ipv4.ip_local_port_range
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -43,6 +43,19 @@ def test_it_serves_between_start_and_close(run, edge_of, download, threads, body
     run(main())
 
 
+def test_as_many_threads_as_there_can_be(run, edge_of, download, body):
+    """64, and every download is whole wherever its port leads."""
+
+    async def main() -> None:
+        async with edge_of(threads=64) as edge:
+            await edge.publish("fw", body)
+            bodies = await asyncio.gather(*(download(edge, "fw") for _ in range(100)))
+            assert set(bodies) == {body}
+            assert edge.stats.last_blocks >= 100
+
+    run(main())
+
+
 def test_every_address_of_both_families_by_default(run, download, body):
     """No host is given in most deployments; the port is CoAP's unless told."""
 

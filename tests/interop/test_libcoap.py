@@ -32,10 +32,11 @@ def fetched(coap_client, body_file, tmp_path):
         out = tmp_path / "out.bin"
 
         async def main() -> None:
-            async with Edge(host="127.0.0.1", port=0, threads=threads, spool=tmp_path) as edge:
-                package = await edge.publish("fw/v2.bin", body_file)
-                grant = edge.grant(package, "device")
-                uri = f"coap://127.0.0.1:{edge.port}/{path.format(key=grant.key)}"
+            edge = Edge(host="127.0.0.1", port=0, threads=threads, spool=tmp_path)
+            edge.bind()
+            grant = edge.grant(await edge.publish("fw/v2.bin", body_file), "device")
+            uri = f"coap://127.0.0.1:{edge.port}/{path.format(key=grant.key)}"
+            async with edge:
                 done = await asyncio.to_thread(fetch, coap_client, out, uri, *options)
                 assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -12,7 +12,7 @@ import pytest
 
 from edge_process import EdgeProcess
 from headgate.fleet.downloader import Downloader
-from peer import Peer, until
+from peer import Peer, lasting_port, until
 
 SECRET = "5a" * 32
 
@@ -39,7 +39,7 @@ def test_a_fleet_survives_two_deaths(body, body_file):
     names = tuple(f"device {number}" for number in range(200))
     edge = {"publish": {"fw": body_file}, "grant": names, "secret": SECRET}
     with contextlib.ExitStack() as living:
-        serving = living.enter_context(EdgeProcess(**edge))
+        serving = living.enter_context(EdgeProcess(**edge, port=lasting_port()))
         fleet = living.enter_context(
             Downloader(
                 host="127.0.0.1",
@@ -77,8 +77,7 @@ def test_the_command_tells_nobody_4_04_while_it_loads(body, tmp_path):
     folder.mkdir()
     for number in range(40):
         (folder / f"{number:02}.bin").write_bytes(body * 5)
-    with EdgeProcess(publish={}) as edge:
-        port = edge.port  # that is free afterwards
+    port = lasting_port()
     command = [sys.executable, "-m", "headgate", "edge", str(folder), "--host", "127.0.0.1", "--json"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(

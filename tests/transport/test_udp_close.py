@@ -72,6 +72,24 @@ def test_what_was_handed_over_before_the_close_is_taken(run, serving, catalog, t
     assert len(taken) == 1600
 
 
+def test_what_is_handed_over_at_the_close_can_be_answered(run, serving, catalog, threads):
+    """The descriptors are open until the last record has been taken."""
+
+    async def main() -> None:
+        def answer(kind: str, value: object) -> None:
+            address, control, data = value
+            endpoint.send(address, control, ping(int.from_bytes(data[2:4], "big")))
+
+        async with serving(Responder(catalog, handover=True), answer, threads=threads) as endpoint:
+            peer = Peer(endpoint.address[1])
+            for number in range(50):
+                peer.send(bytes.fromhex("5045") + number.to_bytes(2, "big"))
+        assert [heard.message_id for heard in peer.waiting()] == list(range(50))
+        peer.socket.close()
+
+    run(main())
+
+
 def test_closing_again_does_nothing(run, serving, responder, threads):
     """Also while the first close is under way; counters can still be read."""
 

@@ -114,9 +114,9 @@ class UdpEndpoint:
             finally:
                 for thread in self._threads:
                     thread.join()
-                self._closed = True
                 while any(listener.handed for listener in self._listeners):
                     self.deliver()
+                self._closed = True
                 self._on_handover = _ignore  # who takes the records need not outlive this
                 if self._threaded:
                     self._loop.remove_reader(self._wake_fd)
