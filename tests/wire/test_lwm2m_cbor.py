@@ -57,7 +57,7 @@ def test_the_base_is_one_key(resources, base, written):
     ("value", "data_type", "written"),
     [
         (5, DataType.INTEGER, "05"),
-        (2.5, DataType.FLOAT, "fa40200000"),
+        (2.5, DataType.FLOAT, "fb4004000000000000"),
         (1.1, DataType.FLOAT, "fb3ff199999999999a"),
         (True, DataType.BOOLEAN, "f5"),
         ("test", DataType.STRING, "6474657374"),
