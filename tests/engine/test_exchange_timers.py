@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.engine import timers as timers_module
 from headgate.engine.timers import NEVER, STALE_MIN, Timed, Timers
 
 MOVES = st.lists(
@@ -15,9 +18,15 @@ MOVES = st.lists(
 )
 
 
-@given(MOVES)
-def test_as_a_plain_dictionary_has_it(moves):
-    """Setting, moving and cancelling, against the slowest of all timers."""
+@given(MOVES, st.sampled_from([0, STALE_MIN]))
+def test_as_a_plain_dictionary_has_it(moves, stale_min):
+    """Setting, moving and cancelling, against the slowest of all timers; with and without building anew."""
+    with mock.patch.object(timers_module, "STALE_MIN", stale_min):
+        compare(moves)
+
+
+def compare(moves):
+    """The same moves of both."""
     timers, items, model, now = Timers(), [Timed() for _ in range(10)], {}, 0.0
     for move, number, seconds in moves:
         item = items[number]
