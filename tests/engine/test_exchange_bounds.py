@@ -152,6 +152,22 @@ def test_a_stranger_makes_nothing_grow():
     assert held
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"upload_szx_max": 7},
+        {"upload_bytes_max": 1000, "uploads_bytes_max": 999},
+        {"body_bytes_max": 1000, "bodies_bytes_max": 999},
+        {"remembered_max": 0},
+        {"remembered_s": 0.0},
+    ],
+)
+def test_bounds_fit_each_other(wrong):
+    """What they are for would otherwise never come about."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Bounds(**wrong)
+
+
 def test_counts_are_named(script):
     """Every reason is there from the start: a console shows the zeros too."""
     assert set(script.exchange.counts.values()) == {0}

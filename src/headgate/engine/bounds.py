@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SZX_MAX = 6  # 1024 bytes; 7 is reserved over UDP: RFC 7959 section 2.2
 PAYLOAD_MAX = 1024  # bytes of one message's payload that fit an MTU of 1280: RFC 7252 section 4.6
 
 
@@ -40,3 +41,14 @@ class Bounds:
     """Bytes of bodies that we are fetching by Block2. More: the request fails."""
     body_bytes_max: int = 64 << 10
     """One of them. More: the request fails."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where one bound makes another pointless."""
+        if not 0 <= self.upload_szx_max <= SZX_MAX:
+            raise ValueError(f"upload_szx_max is 0..{SZX_MAX}, not {self.upload_szx_max}")
+        if self.upload_bytes_max > self.uploads_bytes_max:
+            raise ValueError("upload_bytes_max is for one body, uploads_bytes_max for all")
+        if self.body_bytes_max > self.bodies_bytes_max:
+            raise ValueError("body_bytes_max is for one body, bodies_bytes_max for all")
+        if self.remembered_max < 1 or self.remembered_s <= 0.0:
+            raise ValueError("remembered_max and remembered_s are positive: RFC 7252 section 4.5 wants it")

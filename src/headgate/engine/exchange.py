@@ -29,7 +29,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from headgate.engine.bounds import PAYLOAD_MAX, Bounds
+from headgate.engine.bounds import PAYLOAD_MAX, SZX_MAX, Bounds
 from headgate.engine.deduplication import Handle
 from headgate.engine.endpoints import Device, Remote
 from headgate.engine.events import Cause, Event
@@ -376,7 +376,7 @@ class Exchange:
 def szx_of(block_size: int) -> int:
     """The size exponent of blocks of this size: RFC 7959 section 2.2."""
     szx = block_size.bit_length() - 5
-    if not 0 <= szx <= 6 or block_size != 16 << szx:
+    if not 0 <= szx <= SZX_MAX or block_size != 16 << szx:
         raise ValueError(f"a block has 16, 32, 64, 128, 256, 512 or 1024 bytes, not {block_size}")
     return szx
 
