@@ -80,6 +80,18 @@ def options_of(
     return tuple(sorted([*options, *more], key=lambda option: option[0]))
 
 
+class Chance(random.Random):
+    """Draws what it is told to draw where a number of bits is wanted: tokens and first message ids."""
+
+    def __init__(self, *drawn: int) -> None:
+        super().__init__(1)
+        self._drawn = iter(drawn)
+
+    def getrandbits(self, k: int) -> int:
+        """The next of them."""
+        return next(self._drawn)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A datagram that left."""
@@ -97,11 +109,13 @@ class Sent:
 class Lockstep:
     """The script, and the Exchange it is about."""
 
-    def __init__(self, bounds: Bounds | None = None, *, seed: int = 1, address: object = ADDRESS) -> None:
-        self.exchange = Exchange(rng=random.Random(seed), bounds=bounds)
+    def __init__(
+        self, bounds: Bounds | None = None, *, seed: int = 1, rng: random.Random | None = None
+    ) -> None:
+        self.exchange = Exchange(rng=rng or random.Random(seed), bounds=bounds)
         self.now = 1000.0
-        self.address = address
-        """Where the device is; a test may move it."""
+        self.address = ADDRESS
+        """Where the device is, unless a line says otherwise."""
         self.token = b""
         """Of the caller's last request."""
         self.event: Any = None
@@ -110,7 +124,8 @@ class Lockstep:
         """The last datagram of the server that the script has read."""
         self._leaving: list[Sent] = []
         self._events: list[Any] = []
-        self._asked: dict[object, Sent] = {}
+        self.asked: Sent | None = None
+        """The server's last CON that the script has read."""
         self._said: Message | None = None
         self._device_ids = iter(range(0x1000, 0x10000))
 
@@ -132,7 +147,15 @@ class Lockstep:
         )
         return self._collect()
 
-    def respond(self, code: str, *, payload: bytes = b"", handle: Handle | None = None, **more: Any) -> Self:
+    def respond(
+        self,
+        code: str,
+        *,
+        payload: bytes = b"",
+        handle: Handle | None = None,
+        device: object = None,
+        **more: Any,
+    ) -> Self:
         """The caller answers the request told last."""
         self.exchange.respond(
             handle or self.event.handle,
@@ -140,12 +163,15 @@ class Lockstep:
             options_of(None, **more),
             payload,
             now=self.now,
+            device=device,
         )
         return self._collect()
 
-    def notify(self, handle: Handle, *, payload: bytes = b"", **more: Any) -> Self:
+    def notify(self, handle: Handle, *, payload: bytes = b"", device: object = None, **more: Any) -> Self:
         """The caller notifies an observer of its own."""
-        self.exchange.notify(handle, code_of("2.05"), options_of(None, **more), payload, now=self.now)
+        self.exchange.notify(
+            handle, code_of("2.05"), options_of(None, **more), payload, now=self.now, device=device
+        )
         return self._collect()
 
     def acknowledge(self, handle: Handle | None = None) -> Self:
@@ -182,7 +208,7 @@ class Lockstep:
         """A datagram of the device arrives."""
         type_name, _, code_name = line.partition(" ")
         type, code = TYPES.index(type_name), code_of(code_name)
-        asked = self._asked.get("last")
+        asked = self.asked
         if message_id is None:
             answers = type >= TYPES.index("ACK")
             message_id = asked.message.message_id if answers else next(self._device_ids)
@@ -230,7 +256,7 @@ class Lockstep:
         if payload is not None:
             assert message.payload == payload
         if message.type == 0:
-            self._asked["last"] = sent
+            self.asked = sent
         else:
             assert message.message_id == self._said.message_id
             assert message.code == 0 or message.token == self._said.token
@@ -243,12 +269,12 @@ class Lockstep:
         self.last = self._leaving.pop(0)
         return self.last.datagram
 
-    def server_repeats(self) -> Self:
+    def server_repeats(self, remote: object = None) -> Self:
         """The server's last CON leaves once more, to the last byte."""
-        asked = self._asked["last"]
         assert self._leaving, "nothing leaves, but a retransmission should"
         self.last = self._leaving.pop(0)
-        assert self.last.datagram == asked.datagram
+        assert self.last.datagram == self.asked.datagram
+        assert self.last.remote == (self.address if remote is None else remote)
         return self
 
     def clock(self, seconds: float) -> Self:
@@ -260,6 +286,12 @@ class Lockstep:
             self._events += self.exchange.expire(self.now)
             self._collect()
         self.now = until
+        self._events += self.exchange.expire(self.now)
+        return self._collect()
+
+    def sleep(self, seconds: float) -> Self:
+        """Time passes, but nobody looks at the timers until it has."""
+        self.now += seconds
         self._events += self.exchange.expire(self.now)
         return self._collect()
 

@@ -216,10 +216,10 @@ def test_bodies_of_responses_are_bounded(make_script):
     script.request("GET", "4/0", device=1).server("CON GET")
     answer(script, 0).server("CON GET")
     answer(script, 1).server("CON GET")
-    first = script._asked["last"]
+    first = script.asked
     script.request("GET", "4/0", device=2).server("CON GET")
     answer(script, 0).tells(RequestFailed, cause=Cause.LIMIT)
-    script._asked["last"] = first
+    script.asked = first
     answer(script, 2).tells(RequestFailed, cause=Cause.BODY_TOO_LARGE)
     assert script.exchange.sizes()["body bytes"] == 0
 

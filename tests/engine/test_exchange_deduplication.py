@@ -71,6 +71,13 @@ def test_copy_of_a_non_is_dropped(script, line):
     script.again().quiet()
 
 
+def test_a_handle_names_its_message(script):
+    """For whoever looks at an event."""
+    script.device("CON POST", "rd", message_id=0x12).tells(RequestReceived)
+    assert repr(script.event.handle) == f"<Handle 0x0012 of {script.address!r}>"
+    assert (script.event.handle.message_id, script.event.handle.remote) == (0x12, script.address)
+
+
 def test_same_id_from_another_address_is_another_message(script):
     """The key is the endpoint and the id."""
     script.device("CON POST", "rd", message_id=7).tells(RequestReceived).respond("2.04").server("ACK 2.04")

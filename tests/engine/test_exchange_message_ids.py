@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.engine.events import RequestFailed, RequestReceived, ResponseReceived
+from headgate.engine.events import (
+    Cause,
+    RequestFailed,
+    RequestReceived,
+    ResponseFailed,
+    ResponseReceived,
+)
 from headgate.engine.peers import MESSAGE_IDS, SEGMENT, SEGMENTS, Peer
+from headgate.errors import ExchangeLimitError
+from lockstep import Chance
 
 LIFETIME_S = 247.0
 
@@ -79,15 +87,20 @@ def test_a_segment_is_bound_as_long_as_the_last_of_its_ids():
     assert peer.take_message_id(282.5, 247.0) == 0
 
 
-def test_request_waits_for_an_id(script):
-    """When all are bound: until the first are free; counted. No event, for nothing is wrong."""
-    for number in range(MESSAGE_IDS):
-        # The first segment is free 347 s after the first id was taken, the others 397 s after.
-        script.now += {1: 100.0, SEGMENT: 50.0}.get(number, 0.0)
+def use_all_ids(script, used=0, pauses=()):
+    """A request for each id but `used`; `pauses` are seconds before the request of this number."""
+    for number in range(MESSAGE_IDS - used):
+        script.now += dict(pauses).get(number, 0.0)
         script.exchange.request("device", script.address, 1, now=script.now)
         [(_, asked)] = script.exchange.take()
         [event] = script.exchange.receive(script.address, b"\x68\x45" + asked[2:12], script.now)
         assert type(event) is ResponseReceived
+
+
+def test_request_waits_for_an_id(script):
+    """When all are bound: until the first are free; counted. No event, for nothing is wrong."""
+    # The first segment is free 347 s after the first id was taken, the others 397 s after.
+    use_all_ids(script, pauses={1: 100.0, SEGMENT: 50.0})
     script.request("GET", "last").request("GET", "very last").quiet()
     script.counts(waited_for_a_message_id=1)
     script.clock(196.9).quiet().clock(0.2).server("CON GET", "last")
@@ -108,9 +121,7 @@ def test_idle_device_is_dropped(script):
 
 def test_two_devices_with_one_address_and_one_id(make_script):
     """An ACK has but an address and an id, so the second device takes the next id."""
-    script = make_script(seed=3)
-    script.exchange._messaging._rng.getrandbits = lambda bits: next(chance)
-    chance = iter([1111, 500, 2222, 500, 3333, 500])
+    script = make_script(rng=Chance(1111, 500, 2222, 500, 3333, 500))
     for device in range(3):
         script.request("GET", "4/0", device=device).server("CON GET", message_id=500 + device)
     script.device("ACK 2.05").tells(ResponseReceived, device=2)
@@ -119,9 +130,7 @@ def test_two_devices_with_one_address_and_one_id(make_script):
 
 def test_moving_to_an_address_where_the_id_is_awaited(make_script):
     """The ACK of the other device stays its own; a response with the token is known all the same."""
-    script = make_script(seed=3)
-    script.exchange._messaging._rng.getrandbits = lambda bits: next(chance)
-    chance = iter([1111, 500, 2222, 500])
+    script = make_script(rng=Chance(1111, 500, 2222, 500))
     script.request("GET", "4/0", device=1).server("CON GET", message_id=500)
     script.request("GET", "4/0", device=2, remote="b").server("CON GET", message_id=500, remote="b")
     script.exchange.move(2, script.address)
@@ -136,5 +145,26 @@ def test_separate_responses_take_ids_of_the_device(script, device):
     script.tells(ResponseReceived)
     last = script.said("message_id")
     script.device("CON POST", "rd").tells(RequestReceived).acknowledge().server("ACK")
-    script.exchange.respond(script.event.handle, 0x41, now=script.now, device=device)
-    script._collect().server("CON 2.01", message_id=(last + 1) % MESSAGE_IDS).device("ACK")
+    script.respond("2.01", device=device).server("CON 2.01", message_id=(last + 1) % MESSAGE_IDS)
+    script.device("ACK")
+
+
+def test_separate_response_without_an_id(script):
+    """The caller is told: it may answer later."""
+    use_all_ids(script)
+    script.device("CON POST", "rd").tells(RequestReceived).acknowledge().server("ACK")
+    with pytest.raises(ExchangeLimitError, match="message ids"):
+        script.respond("2.01", device="device")
+    script.clock(347.0).respond("2.01", device="device").server("CON 2.01").device("ACK")
+
+
+def test_newer_notification_without_an_id(script):
+    """The observer is lost, as with any other failure."""
+    script.device("CON GET", "time", observe=0).tells(RequestReceived)
+    handle = script.event.handle
+    script.respond("2.05", observe=1).server("ACK 2.05")
+    for _ in range(2):
+        script.notify(handle, device="device")
+    script.server("CON 2.05")
+    use_all_ids(script, 1)
+    script.until_due().tells(ResponseFailed, cause=Cause.LIMIT, handle=handle)

@@ -19,6 +19,7 @@ from datagrams import (
 from headgate.engine.events import (
     Cause,
     NotificationReceived,
+    RequestAcknowledged,
     RequestFailed,
     RequestReceived,
     ResponseReceived,
@@ -170,6 +171,16 @@ def test_unknown_critical_option_in_a_notification(script):
     script.device("CON 2.05", observe=2, more=(UNKNOWN_CRITICAL,)).server("RST")
     script.tells(RequestFailed, cause=Cause.BAD_OPTION)
     script.device("NON 2.05", observe=3).tells(NotificationReceived, observe=3)
+
+
+def test_unknown_critical_option_in_a_copy_of_a_response(script):
+    """Nobody waits for it any longer: a Reset if it is a CON, and no event."""
+    script.request("GET", "4/0").server("CON GET").device("ACK").tells(RequestAcknowledged)
+    script.device("ACK 2.05", message_id=1, more=(UNKNOWN_CRITICAL,)).quiet()
+    script.device("CON 2.05", block2=(0, True, 0), payload=bytes(16)).server("ACK")
+    token = script.token
+    script.server("CON GET").device("CON 2.05", token=token, more=(UNKNOWN_CRITICAL,)).server("RST")
+    script.device("ACK 2.05", block2=(1, False, 0), payload=b"x").tells(ResponseReceived)
 
 
 def test_unknown_critical_option_with_an_unknown_token(script):

@@ -143,7 +143,7 @@ def test_notification_crosses_the_cancellation(observed):
 def test_cancelling_before_the_answer(script):
     """The request is not sent again; the one with Observe 1 takes its turn."""
     script.request("GET", "19/0/0", observe=0).server("CON GET", observe=0)
-    script.request("GET", "4/0").cancel(script._asked["last"].message.token)
+    script.request("GET", "4/0").cancel(script.asked.message.token)
     script.server("CON GET", "4/0").device("ACK 2.05").tells(ResponseReceived)
     script.server("CON GET", "19/0/0", observe=1).device("ACK 2.05").tells(ResponseReceived)
     script.clock(400.0).quiet()
@@ -206,13 +206,14 @@ def test_newest_state_takes_over_the_retransmissions(observer):
     assert 62.0 <= observer.now - started <= 93.0
 
 
-def test_no_room_for_the_newest_state(observer):
-    """Its device is another, and the table of devices is full: told, for nobody is there to raise to."""
-    handle = observer.event.handle
-    observer.notify(handle, payload=b"1").server("CON 2.05")
-    observer.exchange.notify(handle, 0x45, payload=b"2", device="another", now=observer.now)
-    observer.exchange._messaging._bounds = Bounds(devices_max=1)
-    observer.device("ACK").tells(ResponseFailed, cause=Cause.LIMIT, handle=handle)
+def test_no_room_for_the_newest_state(make_script):
+    """Its device has another name, and the table of devices is full: told, for nobody can be raised to."""
+    script = make_script(bounds=Bounds(devices_max=1))
+    script.device("CON GET", "time", observe=0).tells(RequestReceived)
+    handle = script.event.handle
+    script.respond("2.05", observe=1).server("ACK 2.05")
+    script.notify(handle).server("CON 2.05").notify(handle, device="renamed")
+    script.device("ACK").tells(ResponseFailed, cause=Cause.LIMIT, handle=handle)
 
 
 def test_observer_resets(observer):

@@ -196,7 +196,8 @@ def test_a_body_that_grows_is_kept(make_script):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "kept"), [(Bounds(uploads_max=3), 3), (Bounds(uploads_bytes_max=64 * 4 + 1), 4)]
+    ("bounds", "kept"),
+    [(Bounds(uploads_max=3), 3), (Bounds(uploads_bytes_max=64 * 4 + 1, upload_bytes_max=128), 4)],
 )
 def test_bodies_are_bounded(make_script, bounds, kept):
     """In number and in bytes: the one untouched longest makes room, and is counted."""
