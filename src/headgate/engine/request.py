@@ -1,22 +1,30 @@
-r"""One request of ours: what it says next, and what a response means for it. RFC 7252, RFC 7641, RFC 7959.
+"""One request of ours: what it says next, and what a response means for it. RFC 7252, RFC 7641, RFC 7959.
 
-Knows bodies and blocks, but neither peers nor time: `requests` moves it from state to state.
+Knows bodies and blocks, but neither peers nor time: `requests` and `turns` move it from state to state.
 
-                 its turn, an id is free          Empty ACK
-    request --> QUEUED ---------------> SENT ---------------> ACKNOWLEDGED
-                 ^  ^                    |  \                  /   |    ^
-                 |  |                    |   \ Reset, or      / no |    | late
-                 |  |                    |    \ no ACK       /     |    | ACK
-                 |  |                    |     '-> FAILED <-' <----|----'
-                 |  |                    |           | response,   |
-                 |  |  more blocks       v           v  late       v
-                 |  '---------------- a response to the message last sent
-                 |                       |
-                 |  cancel               v  the last block
-                 '------------------- ANSWERED: gone, unless it observes; notifications come in this state
+      .-------- more blocks --------.
+      |                             |
+      v                             |
+    QUEUED ----> SENT ----> ACKNOWLEDGED ----> ANSWERED
+      ^            |          |    ^             |  ^
+      |            '--> FAILED <---'             |  | notifications
+      '---------------- cancel ------------------'--'
 
-A response that cannot be used leads to FAILED, `Exchange.forget` out of any state. FAILED has been told, but
-whatever still comes is taken as if it were not: a step of an upgrade may have more patience than the CON.
+    from                        when                                    to              by
+    QUEUED                      its turn, a message id is free          SENT            Turns
+    SENT                        Empty ACK                               ACKNOWLEDGED    acknowledged
+    SENT                        no ACK, all retransmissions in vain     FAILED          due
+    ACKNOWLEDGED                no response within EXCHANGE_LIFETIME    FAILED          due
+    FAILED                      Empty ACK, late                         ACKNOWLEDGED    acknowledged
+    SENT ACKNOWLEDGED FAILED    Reset, or a response of no use          FAILED          reset, responded
+    SENT ACKNOWLEDGED FAILED    a response, and more blocks to come     QUEUED          responded
+    SENT ACKNOWLEDGED FAILED    the response, whole                     ANSWERED        responded
+    ANSWERED                    a notification                          ANSWERED        responded
+    any, of an observation      the caller cancels it                   QUEUED          cancel
+    any                         the caller forgets it                   gone            forget
+
+A request that does not observe is gone when it is ANSWERED. FAILED has been told, but whatever still comes is
+taken as if it had not: a step of an upgrade may have more patience than a CON.
 
 Every message of one request has a token of its own (`wire_token`), for a late answer to one block must not
 be taken for that of the next; the caller knows the first (`token`).
