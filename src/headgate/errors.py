@@ -59,5 +59,9 @@ class GrantLimitError(HeadgateError):
     """All ledger records are in use; withdraw grants or raise the limit."""
 
 
+class ExchangeLimitError(HeadgateError):
+    """A table of the CoAP exchange is full; forget tokens that are not needed, or raise the bound named."""
+
+
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
