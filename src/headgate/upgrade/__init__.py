@@ -1,0 +1,1 @@
+"""Upgrades: tasks, cells and campaigns. Decides; does nothing itself."""
