@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from enum import Enum, auto
+from enum import Enum
 
 from headgate.engine.bounds import Bounds
 from headgate.wire.block import Block
@@ -22,11 +22,11 @@ DROP_PER_BLOCK = 4  # abandoned bodies that the arrival of one block may clear a
 class Refusal(Enum):
     """Why a block is not taken, and the code that says so."""
 
-    MALFORMED = auto()
+    MALFORMED = 1
     """4.00: its payload is not as long as it says."""
-    INCOMPLETE = auto()
+    INCOMPLETE = 2
     """4.08: it does not follow what is there."""
-    TOO_LARGE = auto()
+    TOO_LARGE = 3
     """4.13: the body is larger than we keep."""
 
 

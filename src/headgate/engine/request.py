@@ -32,7 +32,7 @@ be taken for that of the next; the caller knows the first (`token`).
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Enum
 
 from headgate.engine.endpoints import Device
 from headgate.engine.events import Cause
@@ -64,21 +64,21 @@ RESTARTS_MAX = 1  # times that a body is sent or fetched anew from its beginning
 class State(Enum):
     """Where a request is: see the drawing at the head."""
 
-    QUEUED = auto()
-    SENT = auto()
-    ACKNOWLEDGED = auto()
-    FAILED = auto()
-    ANSWERED = auto()
-    WITHDRAWN = auto()
+    QUEUED = 1
+    SENT = 2
+    ACKNOWLEDGED = 3
+    FAILED = 4
+    ANSWERED = 5
+    WITHDRAWN = 6
     """Nothing of it is under way: it is about to be answered, sent anew or forgotten."""
 
 
 class Step(Enum):
     """What a response means for its request."""
 
-    DONE = auto()
+    DONE = 1
     """`Request.response` is whole."""
-    AGAIN = auto()
+    AGAIN = 2
     """There is more to send or to fetch, as `compose` will say it."""
 
 
