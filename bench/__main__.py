@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-QUESTIONS = ("codec", "responder", "loopback", "memory")
+QUESTIONS = ("codec", "responder", "exchange", "loopback", "memory", "control")
 RESULTS = HERE / "results"
 
 

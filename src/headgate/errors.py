@@ -35,6 +35,10 @@ class BlockError(HeadgateError, ValueError):
     """A Block option or a block's place in a body is not possible (RFC 7959 section 2.2)."""
 
 
+class FormatError(HeadgateError, ValueError):
+    """A payload is not what its Content-Format says, or a value cannot be written in it (LwM2M core 7.4)."""
+
+
 class PathError(HeadgateError, ValueError):
     """A package path cannot be asked for over CoAP (RFC 7252 section 5.10.1)."""
 
@@ -53,6 +57,10 @@ class PackageTooLargeError(PackageError):
 
 class GrantLimitError(HeadgateError):
     """All ledger records are in use; withdraw grants or raise the limit."""
+
+
+class ExchangeLimitError(HeadgateError):
+    """A table of the CoAP exchange is full; forget tokens that are not needed, or raise the bound named."""
 
 
 class AddressError(HeadgateError, OSError):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from headgate import DownloadCompleted, DownloadProgressed, DownloadStalled, DownloadStarted
+from headgate.edge import edge as edge_module
 from headgate.edge import events
 from headgate.transport.udp import UdpEndpoint
 from peer import Peer, eventually
@@ -384,5 +385,46 @@ def test_events_may_be_read_from_before_the_start(run, edge_of, body):
         async with edge:
             await asyncio.to_thread(ask, edge, grant.key, 0)
             assert (await anext(reader)).grant is grant
+
+    run(main())
+
+
+def test_a_look_tells_a_bounded_number_per_turn_of_the_loop(run, edge_of, monkeypatch, body):
+    """Downloads on the same loop are served between the turns, and nothing is left out."""
+    monkeypatch.setattr(edge_module, "TOLD_PER_TURN", 2)
+    turns = 0
+    told_in: list[int] = []
+    announce = events.Announcer.announce
+
+    def logged(self, event) -> None:
+        if isinstance(event, DownloadProgressed):
+            told_in.append(turns)
+        announce(self, event)
+
+    monkeypatch.setattr(events.Announcer, "announce", logged)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(turn)
+
+        async with edge_of(look_every_s=1000) as edge:
+            package = await edge.load(body)
+            grants = [edge.grant(package, f"device-{number}") for number in range(5)]
+            reader = edge.events()
+            for grant in grants:
+                await asyncio.to_thread(ask, edge, grant.key, 0)
+            turn()
+            edge._look()
+            heard: set[object] = set()
+            while len(heard) < len(grants):
+                event = await anext(reader)
+                if isinstance(event, DownloadProgressed):
+                    heard.add(event.grant)
+            assert heard == set(grants)
+        assert [told_in.count(number) for number in sorted(set(told_in))] == [2, 2, 1]
 
     run(main())

@@ -1,4 +1,4 @@
-"""A catalog with one package under a public path, and who answers from it."""
+"""A catalog with one package under a public path, and who answers from it; a script with an Exchange."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
+from lockstep import Lockstep
 
 
 @pytest.fixture
@@ -44,3 +45,25 @@ def serve(catalog, make_package):
         return Responder(catalog, **policy).respond
 
     return serving
+
+
+@pytest.fixture
+def script():
+    """A script with a device; what it does not read fails the test."""
+    lockstep = Lockstep()
+    yield lockstep
+    lockstep.quiet()
+
+
+@pytest.fixture
+def make_script():
+    """The same with bounds or an address of one's own."""
+    scripts = []
+
+    def make(**how):
+        scripts.append(Lockstep(**how))
+        return scripts[-1]
+
+    yield make
+    for lockstep in scripts:
+        lockstep.quiet()

@@ -1,6 +1,6 @@
 """What devices and servers in the field get wrong: each trap that a responder can spring has its test.
 
-The numbers are those of the project's list of traps, T1 to T43.
+The numbers are those of docs/traps.md.
 """
 
 from __future__ import annotations

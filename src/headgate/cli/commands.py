@@ -107,9 +107,9 @@ def edge(
 ) -> None:
     """Serve files or folders by CoAP Block2, nothing else.
 
-    A file is served under its name, a folder's files under their names relative to it. Each is copied
-    first: replacing or truncating it afterwards does not touch what is served. SIGTERM and Ctrl-C answer
-    what was received, then end.
+    A file is served under its name, a folder's files (linked ones too) under their names relative to it.
+    Each is copied first: replacing or truncating it afterwards does not touch what is served. SIGTERM and
+    Ctrl-C answer what was received, then end.
     """
     with explained():
         server = FileServer(

@@ -42,8 +42,9 @@ class ServedFile:
 def collect(paths: list[Path], prefix: str) -> list[ServedFile]:
     """The files that these files and folders name, each with its path.
 
-    A folder is walked to its end, without following linked folders; names that start with a dot are
-    passed over. Raises PackageError for what is not there, PathTakenError when two files have one path.
+    A folder is walked to its end, without following linked folders; linked files are served, and names
+    that start with a dot are passed over. Raises PackageError for what is not there, PathTakenError when
+    two files have one path.
     """
     head = prefix.strip("/")
     served: dict[str, ServedFile] = {}

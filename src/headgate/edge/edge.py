@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import math
 import os
 import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,11 +37,13 @@ from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
+PATH_MAX_BYTES = 255  # as of the catalog
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
 SECRET_MIN_BYTES = 16  # with less, such as an empty setting, keys can be guessed
 AUTHORITY = re.compile(r"[^\s/?#@]+")  # RFC 3986 section 3.2, without what would end it
 RECEIVE_BUFFER_MAX_BYTES = (1 << 31) - 1  # setsockopt takes an int
 URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
+TOLD_PER_TURN = 500  # events: some milliseconds of the loop
 GRANTS_SPARE = 1024  # ledger records of grants just withdrawn, which a listener's batch may still name
 GRANTS_MAX = (1 << 24) - GRANTS_SPARE
 LOOK_EVERY_MAX_S = 86400.0
@@ -112,7 +116,7 @@ class Edge:
         self._grants: dict[int, Grant] = {}
         self._endpoint: UdpEndpoint | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._next_look: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.Handle | None = None
 
     # -- life --
 
@@ -354,25 +358,46 @@ class Edge:
         self._deliver()  # so that a start is told before its progress
         now_ns = time.monotonic_ns()
         self._catalog.reclaim()
+        moved: list[int] = []
+        stopped: list[int] = []
+        stalled_ns = max(1, now_ns - self._stall_after_ns)
         if self._announcer.listened_to:
-            stall_ns = self._stall_after_ns
-            self._tell(DownloadProgressed, self._looked_ns, now_ns)
-            self._tell(DownloadStalled, max(1, self._looked_ns - stall_ns), max(1, now_ns - stall_ns))
+            moved = self._ledger.served_between(self._looked_ns, now_ns)
+            stopped = self._ledger.served_between(max(1, self._looked_ns - self._stall_after_ns), stalled_ns)
         self._looked_ns = now_ns
-        self._next_look = asyncio.get_running_loop().call_later(self._look_every_s, self._look)
+        self._tell(
+            chain(
+                ((DownloadProgressed, index, math.inf) for index in moved),
+                ((DownloadStalled, index, stalled_ns / 1e9) for index in stopped),
+            )
+        )
 
-    def _tell(self, event: type[DownloadEvent], from_ns: int, until_ns: int) -> None:
-        """Announce `event` for the unfinished downloads whose last block left in that time."""
-        for index in self._ledger.served_between(from_ns, until_ns):
+    def _tell(self, due: Iterator[tuple[type[DownloadEvent], int, float]]) -> None:
+        """Announce what is due, a bounded number per turn of the loop; then look again in a while.
+
+        Each is (event, ledger record, time before which the last block must have left): by the time it is
+        told, the record may be another grant's, or a stalled download may go on.
+        """
+        turn = list(islice(due, TOLD_PER_TURN))
+        for event, index, before_s in turn:
             grant = self._grants.get(index)
-            if grant is not None and not (progress := grant.progress).served_to_end:
+            if grant is None:
+                continue
+            progress = grant.progress
+            if progress.blocks > 0 and progress.served_monotonic_s < before_s and not progress.served_to_end:
                 self._announcer.announce(event(grant, progress))
+        loop = asyncio.get_running_loop()
+        if len(turn) == TOLD_PER_TURN:
+            self._next_look = loop.call_soon(self._tell, due)
+        else:
+            self._next_look = loop.call_later(self._look_every_s, self._look)
 
 
 def path_bytes(path: str) -> bytes:
     """A package path as requests name it: Uri-Path segments joined by "/", no leading one.
 
-    Raises PathError for segments that URI normalisation would remove (RFC 3986 section 5.2.4).
+    Raises PathError for more than 255 bytes, and for segments that URI normalisation would remove
+    (RFC 3986 section 5.2.4).
     """
     joined = path.removeprefix("/")
     if not joined or any(segment in ("", ".", "..") for segment in joined.split("/")):
@@ -380,9 +405,12 @@ def path_bytes(path: str) -> bytes:
             f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}"
         )
     try:
-        return joined.encode()
+        encoded = joined.encode()
     except UnicodeEncodeError as error:
         raise PathError(f"a package path is text that UTF-8 can carry, not {path!r}") from error
+    if len(encoded) > PATH_MAX_BYTES:
+        raise PathError(f"a package path has at most {PATH_MAX_BYTES} bytes, not {len(encoded)}: {path!r}")
+    return encoded
 
 
 def _size_of(path: Path) -> int:

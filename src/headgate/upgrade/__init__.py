@@ -1,0 +1,30 @@
+"""Upgrades: tasks, cells and campaigns. Decides; does nothing itself.
+
+task, failure          what is kept of one device in one campaign, and how it may end
+events                 what happens, and what is asked for
+negotiation, rows      the tables' machine, and the rows that the negotiations share
+firmware               the firmware table
+radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
+diagram                the tables as docs/negotiation.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headgate.upgrade.events import Effect, Event
+from headgate.upgrade.firmware import FIRMWARE
+from headgate.upgrade.negotiation import Negotiation
+from headgate.upgrade.task import Kind, Task
+
+TABLES: Mapping[Kind, Negotiation] = {Kind.FIRMWARE: FIRMWARE}
+
+
+def advance(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:
+    """What becomes of the task, and what to do once that is committed. `now`: seconds since the epoch."""
+    return TABLES[task.plan.kind].advance(task, event, now)
+
+
+def resume(task: Task) -> tuple[Effect, ...]:
+    """What to ask for again after a restart."""
+    return TABLES[task.plan.kind].resume(task)

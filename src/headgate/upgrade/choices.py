@@ -1,0 +1,377 @@
+"""The decisions of the firmware negotiation (its table is `firmware.py`): where an event leads, task by task.
+
+Above each stands where it may lead. A State is a hint whichever way it came: notifications are lost, merged
+and repeated. What ends a task is a result, a version or a deadline.
+"""
+
+from __future__ import annotations
+
+from headgate.upgrade.events import (
+    AnnounceOutcome,
+    DeadlinePassed,
+    DeviceRegistered,
+    DownloadProgressed,
+    Effect,
+    Event,
+    ExecuteRefused,
+    TaskCancelled,
+    VersionReported,
+)
+from headgate.upgrade.failure import Detail, Failure
+from headgate.upgrade.negotiation import NOTHING, Move, choice, fail, go, stay
+from headgate.upgrade.object5 import (
+    CAUSES,
+    CancelObservation,
+    CancelUpdate,
+    ClearRefused,
+    ClearUri,
+    ExecuteUpdate,
+    GrantDownload,
+    ObserveState,
+    PackageReported,
+    ReadResult,
+    ReadState,
+    ReadVersion,
+    ResultReported,
+    StateObserved,
+    StateReported,
+    UpdateResult,
+    UpdateState,
+    UriRefused,
+    WithdrawDownload,
+    WriteUri,
+    cause_of,
+)
+from headgate.upgrade.rows import cancelled
+from headgate.upgrade.task import NOTHING_READ, Mark, Reading, State, Task
+
+FORMAT_REFUSED = ("4.06", "4.15")
+URI_REFUSED = {"4.00": Failure.INVALID_URI, "4.05": Failure.UPDATE_FAILED}
+RESULT_FAILURES = tuple(dict.fromkeys(CAUSES.values()))
+
+# -- steps 9 and 10: observe, reset, write --
+
+
+@choice(State.WRITE_URI, State.COMPARE, State.CLEAR_URI)
+def observed(task: Task, event: StateObserved, now: float) -> Move:
+    """The device will notify. Only an Idle one is given a URI: others may ignore it, and say 2.04."""
+    if event.state == UpdateState.IDLE:
+        return go(State.WRITE_URI, state_seen_s=now)
+    if event.state == UpdateState.DOWNLOADED and task.plan.skip_same_package:
+        return go(State.COMPARE, state_seen_s=now)
+    return go(State.CLEAR_URI, state_seen_s=now)
+
+
+@choice(effects=(ObserveState,), stays=True)
+def observe_again(task: Task, event: DeviceRegistered, now: float) -> Move:
+    """A new registration knows no observation. The old token stays valid, for devices that use it still."""
+    return stay(ObserveState())
+
+
+@choice(State.EXECUTE, State.CLEAR_URI)
+def package_reported(task: Task, event: PackageReported, now: float) -> Move:
+    """A URI names one package for ever; the version says that the device knows what it holds."""
+    same = event.uri == task.uri and event.version == task.plan.target_version
+    return go(State.EXECUTE if same else State.CLEAR_URI)
+
+
+@choice(State.CLEAR_URI, Failure.NOT_ONLINE)
+def clear_refused(task: Task, event: ClearRefused, now: float) -> Move:
+    """Who wants TLV for a URI wants it for the empty one."""
+    if event.code in FORMAT_REFUSED and Mark.TLV not in task.marks:
+        return go(State.CLEAR_URI, marks=task.marks | {Mark.TLV})
+    return fail(Failure.NOT_ONLINE, Detail(at="5/0/1", code=event.code, note="the reset was refused"))
+
+
+@choice(State.CHECK_URI, State.WRITE_URI, Failure.UPDATE_FAILED, Failure.NOT_ONLINE)
+def uri_refused(task: Task, event: UriRefused, now: float) -> Move:
+    """4.00 and 4.05 may mean the State and not the URI; 4.06 and 4.15 mean the format."""
+    if event.code in URI_REFUSED:
+        return go(State.CHECK_URI, refused=event.code)
+    if event.code not in FORMAT_REFUSED:
+        return fail(Failure.NOT_ONLINE, Detail(at="5/0/1", code=event.code))
+    if Mark.TLV not in task.marks:
+        return go(State.WRITE_URI, marks=task.marks | {Mark.TLV})
+    return fail(Failure.UPDATE_FAILED, Detail(at="5/0/1", code=event.code, note="as text and as TLV"))
+
+
+@choice(State.CLEAR_URI, Failure.INVALID_URI, Failure.UPDATE_FAILED)
+def state_of_refuser(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """An Idle device meant the URI. Any other is reset once and told again."""
+    if event.state != UpdateState.IDLE and Mark.CLEARED not in task.marks:
+        return go(State.CLEAR_URI, marks=task.marks | {Mark.CLEARED}, state_seen_s=now)
+    detail = Detail(at="5/0/1", code=task.refused, note=f"in State {event.state}")
+    return fail(URI_REFUSED[task.refused], detail)
+
+
+# -- step 11: the download --
+
+
+def state_in_download(task: Task, state: int, now: float) -> Move:
+    """Idle asks for the reason: a failure, or a State from before the URI was taken."""
+    match state:
+        case UpdateState.DOWNLOADED:
+            return go(State.EXECUTE, state_seen_s=now)
+        case UpdateState.UPDATING:  # by itself (5/0/14)
+            return go(State.UPDATING, state_seen_s=now)
+        case UpdateState.IDLE:
+            return stay(ReadResult(), state_seen_s=now)
+    return stay(state_seen_s=now)
+
+
+@choice(State.DOWNLOADING, State.EXECUTE, State.UPDATING, effects=(ReadResult,), stays=True)
+def state_before_start(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Notifications are merged: Downloaded may be the first to be heard of."""
+    if event.state == UpdateState.DOWNLOADING:
+        return go(State.DOWNLOADING, state_seen_s=now)
+    return state_in_download(task, event.state, now)
+
+
+@choice(State.EXECUTE, State.UPDATING, effects=(ReadResult,), stays=True)
+def state_while_downloading(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Downloaded is the end of the step, and Downloading no news."""
+    return state_in_download(task, event.state, now)
+
+
+@choice(State.UNOBSERVE, *RESULT_FAILURES, stays=True)
+def result_by_itself(task: Task, event: ResultReported, now: float) -> Move:
+    """While the device downloads or updates: 0 is no result yet, 11 a postponement, 1 says all is done."""
+    match event.result:
+        case UpdateResult.INITIAL | UpdateResult.DEFERRED:
+            return NOTHING
+        case UpdateResult.SUCCEEDED:
+            return go(State.UNOBSERVE)
+    return fail(*cause_of(event.result))
+
+
+@choice(effects=(ReadState,), stays=True)
+def poll(task: Task, event: Event, now: float) -> Move:
+    """An uplink, and no State for long: a notification may be lost."""
+    if now - task.state_seen_s < task.plan.timers.poll_s:
+        return NOTHING
+    return stay(ReadState(), state_seen_s=now)
+
+
+@choice(effects=(ReadState,), stays=True)
+def progressed(task: Task, event: DownloadProgressed, now: float) -> Move:
+    """Where no_progress_s is set, that clock starts again."""
+    move = poll.decide(task, event, now)
+    no_progress_s = task.plan.timers.no_progress_s
+    if no_progress_s is None:
+        return move
+    return stay(*move.effects, deadline_s=now + no_progress_s, **move.changes)
+
+
+@choice(State.CANCELLED, effects=(CancelUpdate,))
+def withdrawn(task: Task, event: TaskCancelled, now: float) -> Move:
+    """The device may have the URI or the package: it is told to forget them."""
+    return go(State.CANCELLED, CancelUpdate(), **cancelled.decide(task, event, now).changes)
+
+
+# -- step 12: execute --
+
+
+def through(task: Task, state: int, now: float) -> Move:
+    """The device may be through with its update, one way or the other: ask for the result."""
+    return go(State.READ_RESULT, reading=Reading(state=state), state_seen_s=now)
+
+
+@choice(State.UPDATING, State.READ_RESULT, stays=True)
+def state_of_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Execute may be taken though its answer is lost; some devices (5/0/14) do not wait for it."""
+    match event.state:
+        case UpdateState.UPDATING:
+            return go(State.UPDATING, state_seen_s=now)
+        case UpdateState.IDLE:
+            return through(task, event.state, now)
+    return stay(state_seen_s=now)
+
+
+@choice(State.CHECK_EXECUTE, Failure.NOT_ONLINE)
+def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
+    """4.xx may mean that the device is not Downloaded, or no longer."""
+    if event.code.startswith("4."):
+        return go(State.CHECK_EXECUTE, refused=event.code)
+    return fail(Failure.NOT_ONLINE, Detail(at="5/0/2", code=event.code))
+
+
+@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, Failure.UPDATE_FAILED)
+def state_of_refusing_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Still Downloaded: once more. Updating or Idle: it went on already."""
+    match event.state:
+        case UpdateState.UPDATING:
+            return go(State.UPDATING, state_seen_s=now)
+        case UpdateState.IDLE:
+            return through(task, event.state, now)
+        case UpdateState.DOWNLOADED if Mark.EXECUTED_AGAIN not in task.marks:
+            return go(State.EXECUTE, marks=task.marks | {Mark.EXECUTED_AGAIN}, state_seen_s=now)
+    detail = Detail(at="5/0/2", code=task.refused, note=f"in State {event.state}")
+    return fail(Failure.UPDATE_FAILED, detail)
+
+
+# -- steps 13 and 14: the update and its result --
+
+
+@choice(State.READ_RESULT, stays=True)
+def state_while_updating(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Idle after success, Idle or Downloaded after failure; Downloaded also where it has not begun."""
+    if event.state in (UpdateState.IDLE, UpdateState.DOWNLOADED):
+        return through(task, event.state, now)
+    return stay(state_seen_s=now)
+
+
+@choice(State.READ_RESULT, effects=(ObserveState,))
+def returned(task: Task, event: DeviceRegistered, now: float) -> Move:
+    """A new Register while updating: the reboot is over."""
+    marks = task.marks | {Mark.REGISTERED}
+    return go(State.READ_RESULT, ObserveState(), reading=NOTHING_READ, marks=marks)
+
+
+def result_told(task: Task, result: int) -> Move | None:
+    """What a result decides by itself: all but 0."""
+    match result:
+        case UpdateResult.INITIAL:
+            return None
+        case UpdateResult.SUCCEEDED:
+            return go(State.UNOBSERVE)
+        case UpdateResult.DEFERRED:
+            return not_through(task)
+    return fail(*cause_of(result))
+
+
+def weighed(task: Task, reading: Reading) -> Move:
+    """What is still to be asked; when all is told, and is neither success nor failure, what that means."""
+    if reading.result is None:
+        return stay(reading=reading)
+    if reading.version is None:
+        return stay(ReadVersion(), reading=reading)
+    if reading.state is None:
+        return stay(ReadState(), reading=reading)
+    if reading.state != UpdateState.IDLE:
+        return not_through(task)
+    if Mark.READ_AGAIN not in task.marks:
+        return go(State.WAIT_RESULT, reading=reading)
+    note = f"State 0, version {reading.version}"
+    return fail(Failure.UPDATE_FAILED, Detail(at="5/0/5", code=str(reading.result), note=note))
+
+
+def not_through(task: Task) -> Move:
+    """Wait on, for what T_update leaves. A later return may have its 60 seconds again."""
+    return go(State.UPDATING, marks=task.marks - {Mark.READ_AGAIN})
+
+
+@choice(
+    State.UNOBSERVE,
+    State.UPDATING,
+    State.WAIT_RESULT,
+    *RESULT_FAILURES,
+    effects=(ReadVersion, ReadState),
+    stays=True,
+)
+def result_read(task: Task, event: ResultReported, now: float) -> Move:
+    """Some devices keep 0 for ever: then their version is asked for, and their State."""
+    return result_told(task, event.result) or weighed(task, task.reading.having(result=event.result))
+
+
+@choice(
+    State.UNOBSERVE,
+    State.UPDATING,
+    State.WAIT_RESULT,
+    Failure.UPDATE_FAILED,
+    effects=(ReadState,),
+    stays=True,
+)
+def version_read(task: Task, event: VersionReported, now: float) -> Move:
+    """The target version is a success, whatever the result says."""
+    if event.version == task.plan.target_version:
+        return go(State.UNOBSERVE)
+    return weighed(task, task.reading.having(version=event.version))
+
+
+@choice(State.UPDATING, State.WAIT_RESULT, Failure.UPDATE_FAILED, stays=True)
+def state_read(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """Result 0 is early while Updating, and wrong while Idle. Until the version is told it is kept."""
+    reading = task.reading.having(state=event.state)
+    return stay(reading=reading) if reading.version is None else weighed(task, reading)
+
+
+@choice(State.READ_RESULT)
+def read_again(task: Task, event: DeadlinePassed, now: float) -> Move:
+    """The device told nothing by itself: it is asked a last time."""
+    return go(State.READ_RESULT, reading=NOTHING_READ, marks=task.marks | {Mark.READ_AGAIN})
+
+
+@choice(State.UPDATING, effects=(ReadResult,), stays=True)
+def state_while_waiting(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """The notification that was waited for: its result is read, and the wait goes on if that is still 0."""
+    match event.state:
+        case UpdateState.UPDATING:
+            return not_through(task)
+        case UpdateState.IDLE | UpdateState.DOWNLOADED:
+            return stay(ReadResult())
+    return NOTHING
+
+
+@choice(State.UNOBSERVE, State.UPDATING, *RESULT_FAILURES, stays=True)
+def result_while_waiting(task: Task, event: ResultReported, now: float) -> Move:
+    """0 is what is known already."""
+    return result_told(task, event.result) or NOTHING
+
+
+@choice(State.UNOBSERVE, stays=True)
+def version_while_waiting(task: Task, event: VersionReported, now: float) -> Move:
+    """The target version is a success here too."""
+    return go(State.UNOBSERVE) if event.version == task.plan.target_version else NOTHING
+
+
+# -- steps 15 and 16, and the fallback --
+
+
+@choice(State.SUCCESS)
+def unobserved(task: Task, event: Event, now: float) -> Move:
+    """Answered, or tried."""
+    return go(State.SUCCESS, marks=task.marks - {Mark.OBSERVED})
+
+
+@choice(effects=(ReadResult, ReadVersion), stays=True)
+def state_in_check(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """The device is there and not updating: it is asked again."""
+    if event.state in (UpdateState.IDLE, UpdateState.DOWNLOADED):
+        return stay(ReadResult(), ReadVersion(), state_seen_s=now)
+    return stay(state_seen_s=now)
+
+
+@choice(State.SUCCESS, stays=True)
+def result_in_check(task: Task, event: ResultReported, now: float) -> Move:
+    """Success is success; anything else goes beside the version, which decides."""
+    if event.result == UpdateResult.SUCCEEDED:
+        return go(State.SUCCESS)
+    return stay(reading=task.reading.having(result=event.result))
+
+
+# -- effects of entering that depend on the task --
+
+
+def uri_cleared(task: Task) -> tuple[Effect, ...]:
+    """CLEAR_URI."""
+    return (ClearUri(tlv=Mark.TLV in task.marks),)
+
+
+def uri_written(task: Task) -> tuple[Effect, ...]:
+    """WRITE_URI: served first, then told."""
+    return GrantDownload(), WriteUri(uri=task.uri, tlv=Mark.TLV in task.marks)
+
+
+def executed(task: Task) -> tuple[Effect, ...]:
+    """EXECUTE: who goes on by itself is not told to."""
+    return () if task.plan.automatic_upgrade else (ExecuteUpdate(),)
+
+
+def ended(task: Task) -> tuple[Effect, ...]:
+    """A terminal state: undo what was begun, then tell."""
+    undone: tuple[Effect, ...] = ()
+    if Mark.OBSERVED in task.marks:
+        undone += (CancelObservation(),)
+    if Mark.GRANTED in task.marks:
+        undone += (WithdrawDownload(),)
+    return (*undone, AnnounceOutcome())
