@@ -7,6 +7,7 @@ from cython cimport final
 from libc.errno cimport errno
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, mmap, munmap
 
+
 # -- Python face --
 
 @final
