@@ -42,7 +42,7 @@ cdef extern from *:
                 memset(to, 0, CMSG_SPACE(sizeof *info));
                 *reply = *c;
                 memcpy(info, CMSG_DATA(c), sizeof *info);
-                /* Broadcast: the address that a reply would leave from, where the kernel knows it, is another. */
+                /* A broadcast: the address that a reply would leave from, if it is known, is another. */
                 if (IN_MULTICAST(ntohl(info->ipi_addr.s_addr))
                     || (info->ipi_spec_dst.s_addr != 0
                         && info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr))
