@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import mmap
 import os
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from headgate.edge import snapshot
+from headgate.edge.mapping import map_file
 from headgate.edge.snapshot import default_spool
 from headgate.errors import PackageError, PackageTooLargeError
 from peer import Peer, eventually
@@ -163,18 +163,49 @@ def test_a_full_spool_is_a_package_error(tmp_path, long_file):
 
 
 def test_a_mapping_that_fails_is_a_package_error(run, edge_of, long_file, monkeypatch):
-    """No more memory for it, or no more descriptors."""
+    """There is no more address space for it."""
 
-    def refuse(*_: object, **__: object) -> mmap.mmap:
+    def refuse(fd: int, length: int) -> memoryview:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     async def main() -> None:
         async with edge_of() as edge:
-            monkeypatch.setattr(snapshot.mmap, "mmap", refuse)
+            monkeypatch.setattr(snapshot, "map_file", refuse)
             with pytest.raises(PackageError, match="Cannot allocate memory"):
                 await edge.load(long_file)
 
     run(main())
+
+
+def test_a_package_keeps_no_descriptor(run, edge_of, long_file):
+    """Thousands of files may be served under the usual limit on open ones."""
+
+    async def main() -> None:
+        async with edge_of() as edge:
+            before = len(os.listdir("/proc/self/fd"))
+            for number in range(20):
+                await edge.publish(f"fw/{number}", long_file)
+            assert len(os.listdir("/proc/self/fd")) == before
+
+    run(main())
+
+
+@pytest.mark.parametrize("length", [0, -1])
+def test_a_mapping_has_at_least_one_byte(length):
+    """The kernel would refuse it in its own words."""
+    with pytest.raises(ValueError, match="at least one byte"):
+        map_file(0, length)
+
+
+def test_what_cannot_be_mapped_is_an_os_error():
+    """A pipe, a closed descriptor."""
+    reading, writing = os.pipe()
+    with pytest.raises(OSError, match="No such device"):
+        map_file(reading, 100)
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        map_file(reading, 100)
 
 
 def test_a_source_that_grows_past_the_end_is_too_large(tmp_path, monkeypatch):

@@ -42,8 +42,10 @@ cdef extern from *:
                 memset(to, 0, CMSG_SPACE(sizeof *info));
                 *reply = *c;
                 memcpy(info, CMSG_DATA(c), sizeof *info);
-                /* The address that a reply would leave from is another one: a group or a broadcast. */
-                if (info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr)
+                /* A broadcast: the address that a reply would leave from, if it is known, is another. */
+                if (IN_MULTICAST(ntohl(info->ipi_addr.s_addr))
+                    || (info->ipi_spec_dst.s_addr != 0
+                        && info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr))
                     return -1;
                 info->ipi_ifindex = 0;
                 return CMSG_SPACE(sizeof *info);

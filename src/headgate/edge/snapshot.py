@@ -8,15 +8,14 @@ while copying; the mapping itself is read by the kernel alone.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import stat
-import sys
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from headgate.edge.mapping import map_file
 from headgate.errors import PackageError, PackageTooLargeError
 from headgate.wire.crc import check_code
 
@@ -29,7 +28,7 @@ MAPPED_FROM_BYTES = 1 << 16  # below, a bytes object is smaller than a mapping's
 class Snapshot:
     """Bytes that no one else can change, with their SHA-256 and their PCP check code."""
 
-    memory: bytes | mmap.mmap
+    memory: bytes | memoryview
     sha256: bytes
     check_code: int
 
@@ -81,7 +80,7 @@ def _copied(source: int, copy: int, path: Path, spool: Path, abandoned: threadin
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(copy, rest) :]
-        memory = _mapped(copy, length) if length >= MAPPED_FROM_BYTES else os.pread(copy, length, 0)
+        memory = map_file(copy, length) if length >= MAPPED_FROM_BYTES else os.pread(copy, length, 0)
     except OSError as error:
         raise PackageError(f"cannot copy {path} to {spool}: {error.strerror}") from error
     return Snapshot(memory, sha256.digest(), code)
@@ -90,13 +89,6 @@ def _copied(source: int, copy: int, path: Path, spool: Path, abandoned: threadin
 def _open(path: str, flags: int) -> int:
     # A pipe without a writer would hold a plain open until one comes.
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _mapped(file: int, length: int) -> mmap.mmap:
-    if sys.version_info >= (3, 13):
-        return mmap.mmap(file, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED, trackfd=False)
-    # Keeps a descriptor of its own open for as long as it is mapped.
-    return mmap.mmap(file, length, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
 
 
 def _reason(error: OSError | ValueError) -> str:
