@@ -352,7 +352,7 @@ def test_it_runs_with_its_standard_streams_closed(tmp_path):
 
 
 def test_more_files_than_the_soft_limit_allows_open(tmp_path):
-    """Before Python 3.13 each mapped package holds a descriptor; only the hard limit counts."""
+    """A package that is served holds no descriptor."""
     for number in range(40):
         (tmp_path / f"{number}").write_bytes(bytes(1 << 16))
     process = subprocess.Popen(

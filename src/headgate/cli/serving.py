@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -122,9 +121,6 @@ class FileServer:
         return 0
 
     async def _publish(self) -> list[tuple[ServedFile, Package]]:
-        # Before Python 3.13 each mapped package holds a descriptor, and 1024 is the usual soft limit.
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return [(served, await self._edge.publish(served.path, served.file)) for served in self._files]
 
     # -- for people and for machines --
