@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.edge.edge import Edge, path_bytes
+from headgate.edge.edge import Edge
 from headgate.edge.events import (
     DownloadCompleted,
     DownloadEvent,
@@ -11,6 +11,7 @@ from headgate.edge.events import (
     DownloadStarted,
 )
 from headgate.edge.grant import Grant
+from headgate.edge.paths import path_bytes
 
 __all__ = [
     "DownloadCompleted",

@@ -27,6 +27,7 @@ from headgate.edge.events import (
     DownloadStarted,
 )
 from headgate.edge.grant import Grant
+from headgate.edge.paths import path_bytes
 from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
 from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
@@ -37,7 +38,6 @@ from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
-PATH_MAX_BYTES = 255  # as of the catalog
 KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
 SECRET_MIN_BYTES = 16  # with less, such as an empty setting, keys can be guessed
 AUTHORITY = re.compile(r"[^\s/?#@]+")  # RFC 3986 section 3.2, without what would end it
@@ -391,26 +391,6 @@ class Edge:
             self._next_look = loop.call_soon(self._tell, due)
         else:
             self._next_look = loop.call_later(self._look_every_s, self._look)
-
-
-def path_bytes(path: str) -> bytes:
-    """A package path as requests name it: Uri-Path segments joined by "/", no leading one.
-
-    Raises PathError for more than 255 bytes, and for segments that URI normalisation would remove
-    (RFC 3986 section 5.2.4).
-    """
-    joined = path.removeprefix("/")
-    if not joined or any(segment in ("", ".", "..") for segment in joined.split("/")):
-        raise PathError(
-            f"a package path is segments joined by '/', none of them empty, '.' or '..': {path!r}"
-        )
-    try:
-        encoded = joined.encode()
-    except UnicodeEncodeError as error:
-        raise PathError(f"a package path is text that UTF-8 can carry, not {path!r}") from error
-    if len(encoded) > PATH_MAX_BYTES:
-        raise PathError(f"a package path has at most {PATH_MAX_BYTES} bytes, not {len(encoded)}: {path!r}")
-    return encoded
 
 
 def _size_of(path: Path) -> int:
