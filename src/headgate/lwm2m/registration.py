@@ -1,0 +1,40 @@
+"""A registration: what a device said of itself, and where it is. LwM2M 1.1 core, 6.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.engine.endpoints import Remote
+from headgate.wire.links import RegisteredObjects
+
+DEFAULT_LIFETIME_S = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """One registration, as of now. An Update makes the next one; equal objects are shared between devices."""
+
+    endpoint: str
+    location: str
+    """The segment after `rd` of its Location-Path: unguessable, and new with every Register."""
+    registered_s: float
+    expires_s: float
+    """When the lifetime ends unless the device is heard by an Update before."""
+    lifetime_s: int = DEFAULT_LIFETIME_S
+    version: tuple[int, int] = (1, 0)
+    """Of LwM2M, no newer than what we speak."""
+    binding: str = "U"
+    queue_mode: bool = False
+    """Whether it sleeps, and can be sent to only for a while after it was heard."""
+    sms: str | None = None
+    objects: RegisteredObjects
+    remote: Remote
+    """Where the newest authenticated message came from."""
+    formats: tuple[tuple[str, int | None], ...] = ()
+    """What was learned of its formats: the Accept (None: without) that worked, by kind of question."""
+
+    def evolved(self, **changes: Any) -> Registration:
+        """The same with some fields changed."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return Registration(**(values | changes))
