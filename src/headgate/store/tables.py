@@ -37,8 +37,8 @@ String = Text().with_variant(Text(collation="C"), "postgresql")
 # named in an update, whether it changes or not: naming these would double what a task costs.
 FIXED = {"fixed": True}
 
-# A Register puts a row. An Update changes it, as do a message from a new address and what the upgrade learns of
-# a device (version, cell, class). Deregistered and Expired delete it.
+# A Register puts a row. An Update changes it, as do a message from a new address and what the upgrade learns
+# of a device (version, cell, class). Deregistered and Expired delete it.
 devices = Table(
     "devices",
     metadata,
@@ -98,7 +98,7 @@ campaigns = Table(
 )
 
 # Starting a campaign puts a row per device. An event that `advance` answers by another task puts that one in
-# the transaction of the event. The end of a task puts `ended_s`, and takes `active` away unless it is retried.
+# the event's transaction. The end of a task puts `ended_s`, and takes `active` away unless it is retried.
 tasks = Table(
     "tasks",
     metadata,
@@ -135,7 +135,12 @@ tasks = Table(
     Index("tasks_campaign", "campaign_id", "id"),  # the pages of a campaign
     Index("tasks_endpoint", "endpoint", "id"),
 )
-Index("tasks_active", tasks.c.id, sqlite_where=tasks.c.active, postgresql_where=tasks.c.active)  # a restart's
+Index(
+    "tasks_active",
+    tasks.c.id,
+    sqlite_where=tasks.c.active.is_(True),
+    postgresql_where=tasks.c.active.is_(True),
+)  # a restart's
 
 # What a task asks for is put in the transaction that stores the task. The answer to it, or the task's end,
 # deletes it in the transaction that stores that. What stands here after a restart is to be done again.
