@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine, Table
@@ -20,8 +19,9 @@ class Backend(Protocol):
     """Gives pooled connections that cannot write."""
     dialect: Dialect
     """Whose statements have numbered places."""
-    insert: Callable[[Table], Any]
-    """Knows ON CONFLICT."""
+
+    def insert(self, table: Table) -> Any:
+        """The dialect's own INSERT, which knows ON CONFLICT."""
 
     def claim(self, connection: Connection) -> None:
         """Be the only writer on a connection that was just made; StoreError where there is another."""

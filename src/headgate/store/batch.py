@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Table
@@ -77,8 +78,8 @@ class Batch:
 
     def __len__(self) -> int:
         """How many changes it holds."""
-        by_key = (*self.deletes.values(), *self.puts.values(), *self.changes.values())
-        return len(self.events) + len(self.counters) + sum(map(len, by_key))
+        by_key: Iterable[Sized] = chain(self.deletes.values(), self.puts.values(), self.changes.values())
+        return len(self.events) + len(self.counters) + sum(len(rows) for rows in by_key)
 
     def _key(self, table: Table, row: Row) -> Key:
         names = self._keys.get(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -37,8 +37,7 @@ DURABLE = (
 class PostgresServer:
     """One schema of a PostgreSQL database, which this process alone writes as long as this is open."""
 
-    dialect = PGDialect_psycopg(paramstyle="format")
-    insert = staticmethod(postgresql.insert)
+    dialect: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
 
     def __init__(self, url: URL) -> None:
         if find_spec("psycopg") is None:
@@ -47,6 +46,10 @@ class PostgresServer:
         url = url.set(drivername="postgresql+psycopg")
         self.writer = engine(url, read_only=False, poolclass=NullPool)
         self.readers = engine(url, read_only=True, pool_pre_ping=True)
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows ON CONFLICT."""
+        return postgresql.insert(table)
 
     def claim(self, connection: Connection) -> None:
         """Hold a lock for as long as the connection lives; StoreError where another process does."""

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
@@ -29,8 +29,7 @@ FULL_BYTES = 1 << 20  # a disk with less than this left is full: SQLite does not
 class SqliteFile:
     """One database file, which this process alone writes as long as this is open."""
 
-    dialect = sqlite.dialect(paramstyle="qmark")
-    insert = staticmethod(sqlite.insert)
+    dialect: Dialect = sqlite.dialect(paramstyle="qmark")
 
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:" or url.query:
@@ -39,6 +38,10 @@ class SqliteFile:
         self._lock = locked(self.path)
         self.writer = engine(self.path, begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.readers = engine(self.path, begin="BEGIN", query_only=True)
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows ON CONFLICT."""
+        return sqlite.insert(table)
 
     def claim(self, connection: Connection) -> None:
         """Nothing to do: the lock is held since the start."""
