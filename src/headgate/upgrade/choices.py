@@ -235,7 +235,7 @@ def state_of_executor(task: Task, event: StateObserved | StateReported, now: flo
 
 @choice(State.UPDATING, State.READ_RESULT, effects=(ExecuteUpdate,), stays=True)
 def state_read_of_executor(task: Task, event: StateReported, now: float) -> Move:
-    """After a restart one that is asked, and still Downloaded, has not been told. What it notifies may be older."""
+    """After a restart: asked, and still Downloaded, it has not been told. What it notifies may be older."""
     if event.asked and event.state == UpdateState.DOWNLOADED:
         return stay(*executed(task), state_seen_s=now)
     return state_of_executor.decide(task, event, now)

@@ -44,7 +44,7 @@ ENDS = {State.SUCCESS: "succeeded", State.DONE_SAME: "up to date", State.CANCELL
 
 
 class Downloads(Protocol):
-    """Who serves packages: the edge, as the server hands it to us. Granting and withdrawing may be repeated."""
+    """Who serves packages: the edge, as the server hands it to us. All of it may be repeated."""
 
     def uri(self, endpoint: str, pid: bytes) -> str:
         """Where this device finds this package: always the same."""
@@ -89,7 +89,6 @@ class Negotiator:
         if after is before and not effects:
             return
         active.task = after
-        turn = self._gathering.turn
         if after is not before:
             self.store(active)
         if after.state is not before.state:
@@ -292,6 +291,7 @@ def told(event: Event) -> str:
     """
     if isinstance(event, RadioReported):
         radio = event.radio
-        return f"RadioReported cell {radio.cell}, class {radio.radio_class}, {radio.rsrp_dbm} dBm, {radio.sinr_db} dB"
+        where = f"cell {radio.cell}, class {radio.radio_class}"
+        return f"RadioReported {where}, {radio.rsrp_dbm} dBm, {radio.sinr_db} dB"
     values = [str(getattr(event, name)) for name in getattr(type(event), "__dataclass_fields__", ())]
     return " ".join([type(event).__name__, *values])

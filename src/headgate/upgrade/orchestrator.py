@@ -173,7 +173,7 @@ class Orchestrator:
         self._settle(now)
 
     def next_timer(self) -> float | None:
-        """When to call `expire`, which may be a time that is past; None: not before something else happens."""
+        """When to call `expire`, perhaps a time that is past; None: not before something else happens."""
         if self._full:
             return None
         if self.campaigns.working and self._may_work:

@@ -102,7 +102,6 @@ class Questions:
             return
         pending = Pending(self.new_id(), effect, asker.state)
         asker.pending[effect] = pending
-        turn = self._gathering.turn
         self._gathering.put(
             tables.effects,
             {
@@ -178,7 +177,6 @@ class Questions:
 
     def forget(self, asker: Asker) -> None:
         """Let the tokens of its observations die."""
-        turn = self._gathering.turn
         for token in asker.tokens:
             self._gathering.delete(tables.observations, (token,))
             self._gathering.act(partial(self._lwm2m.forget, token))

@@ -227,7 +227,7 @@ def effect_of(name: str, text: str) -> Effect:
 
 
 def registration_row(registration: Registration, *, heard_s: float) -> dict[str, Any]:
-    """The columns that a Register or Update sets. `remote` is an address and its control data, as received."""
+    """The columns that a Register or Update sets. `remote` is an address and its control data."""
     address, control = registration.remote  # type: ignore[misc]
     major, minor = registration.version
     return {

@@ -37,7 +37,7 @@ from headgate.wire.resources import Path
 def restore(
     orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, downloads: Downloads, now: float
 ) -> None:
-    """Let the orchestrator and the LwM2M server go on from what the database holds. To be called once, first."""
+    """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore((registration_of(row) for row in rows_of(database, tables.devices)), now)
     restore_campaigns(orchestrator, database)
     created = restore_tasks(orchestrator, database)

@@ -1,4 +1,4 @@
-"""What gathers between two commits: rows, what is owed to devices, and what is to be done once it is stored."""
+"""What gathers between two commits: rows, what is owed to devices, and what to do once it is stored."""
 
 from __future__ import annotations
 
