@@ -233,7 +233,7 @@ def test_a_version_of_an_object_reads_back():
 @pytest.mark.parametrize("listed", [[], ["a", "b", "a"], ["", "a"], ["x" * 256], ["ä" * 128]])
 def test_a_list_of_devices_is_checked(listed):
     """Each once, none without a name, none with one that no Register could carry."""
-    with pytest.raises(ValueError, match="device|endpoint"):
+    with pytest.raises(ValueError, match=r"device|endpoint"):
         checked_endpoints(listed)
 
 
