@@ -27,7 +27,7 @@ from headgate.store.batch import Batch, Key, Row
 from headgate.store.postgres import PostgresServer
 from headgate.store.schema import migrate
 from headgate.store.sqlite import SqliteFile
-from headgate.store.statements import Cleaner, Kind, Statements, as_they_are, by_columns, storable
+from headgate.store.statements import Cleaner, Kind, Statements, as_they_are, by_columns, in_order, storable
 from headgate.store.tables import commits, counters, events
 
 CHUNK_ROWS = 5_000  # what a reader of a whole table holds at once
@@ -98,7 +98,7 @@ class Database:
 
     def _store(self, writer: Connection, batch: Batch, clean: Cleaner) -> None:
         def run(kind: Kind, table: Table, rows: Iterable[Row]) -> None:
-            for names, alike in by_columns(rows).items():
+            for names, alike in (in_order if kind == "append" else by_columns)(rows):
                 text, parameters = self._statements.of(kind, table, names)
                 writer.exec_driver_sql(text, clean([parameters(row) for row in alike]))
 

@@ -7,6 +7,7 @@ SQLAlchemy makes the text, the driver runs it over many rows: what SQLAlchemy do
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -101,12 +102,17 @@ def one_or_more(names: Sequence[str]) -> Callable[[Row], Parameters]:
     return take if len(names) > 1 else lambda row: (take(row),)
 
 
-def by_columns(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
-    """Rows that one statement can write, by the columns that they have."""
+def by_columns(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, ...], Iterable[Row]]]:
+    """The rows that one statement can write together, by their columns. In no order, since each has a key."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row), []).append(row)
-    return groups
+    return groups.items()
+
+
+def in_order(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, ...], Iterable[Row]]]:
+    """The same for rows whose order counts: only neighbours are written together."""
+    return groupby(rows, tuple)
 
 
 def as_they_are(rows: list[Parameters]) -> list[Parameters]:
