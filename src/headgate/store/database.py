@@ -27,7 +27,7 @@ from headgate.store.batch import Batch, Key, Row
 from headgate.store.postgres import PostgresServer
 from headgate.store.schema import migrate
 from headgate.store.sqlite import SqliteFile
-from headgate.store.statements import Cleaner, Kind, Statements, as_they_are, by_columns, storable
+from headgate.store.statements import Cleaner, Kind, Statements, as_they_are, by_columns, in_order, storable
 from headgate.store.tables import commits, counters, events
 
 CHUNK_ROWS = 5_000  # what a reader of a whole table holds at once
@@ -57,6 +57,11 @@ class Database:
         try:
             with database._mending():
                 database._connect(first=True)
+        except DBAPIError as error:  # no fault of disk or server: what is in there is not ours
+            database.close()
+            raise StoreError(
+                f"{backend.place} holds something else: {error.orig}; use an empty database"
+            ) from error
         except BaseException:
             database.close()
             raise
@@ -98,7 +103,7 @@ class Database:
 
     def _store(self, writer: Connection, batch: Batch, clean: Cleaner) -> None:
         def run(kind: Kind, table: Table, rows: Iterable[Row]) -> None:
-            for names, alike in by_columns(rows).items():
+            for names, alike in (in_order if kind == "append" else by_columns)(rows):
                 text, parameters = self._statements.of(kind, table, names)
                 writer.exec_driver_sql(text, clean([parameters(row) for row in alike]))
 
@@ -106,10 +111,10 @@ class Database:
             for table, keys in batch.deletes.items():
                 names = [column.name for column in table.primary_key]
                 run("delete", table, (dict(zip(names, key, strict=True)) for key in keys))
-            for table, rows in batch.puts.items():
-                run("put", table, rows.values())
             for table, rows in batch.changes.items():
                 run("change", table, rows.values())
+            for table, rows in batch.puts.items():
+                run("put", table, rows.values())
             run("append", events, batch.events)
             run("add", counters, (addition(*key, delta) for key, delta in batch.counters.items()))
             run("put", commits, [{"id": 1, "number": self._number + 1}])
@@ -183,7 +188,7 @@ class Database:
             place = tuple_(*order)
             end = tuple_(*after, types=[column.type for column in order])
             query = query.where(place < end if newest_first else place > end)
-        with self._reading() as reader:
+        with self.reading() as reader:
             result = reader.execute(query)
             names = tuple(result.keys())
             return [dict(zip(names, row, strict=True)) for row in result]
@@ -201,27 +206,25 @@ class Database:
 
         All as of the moment when the first chunk is asked for.
         """
-        with self._reading() as reader:
-            result = reader.execution_options(yield_per=size).execute(
-                select(table).where(having(table, where))
-            )
+        query = select(table).where(having(table, where))
+        with self.reading() as reader, reader.execution_options(yield_per=size).execute(query) as result:
             yield from result.partitions()
 
     def counted(self, table: Table, by: str, *, where: Mapping[str, Any] | None = None) -> dict[Any, int]:
         """How many rows that have these values there are for each value of a column, by counting them."""
         column = table.c[by]
-        with self._reading() as reader:
+        with self.reading() as reader:
             query: Select[Any] = select(column, func.count()).where(having(table, where)).group_by(column)
             return dict(map(tuple, reader.execute(query)))
 
     def counters(self, campaign_id: str) -> dict[str, int]:
         """The counters of a campaign, by name."""
         query = select(counters.c.name, counters.c.value).where(counters.c.campaign_id == campaign_id)
-        with self._reading() as reader:
+        with self.reading() as reader:
             return dict(map(tuple, reader.execute(query)))
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         try:
             with self._backend.readers.connect() as reader, reader.begin():
                 yield reader

@@ -1,12 +1,14 @@
 """The statements that write batches, compiled once per database and set of columns.
 
 SQLAlchemy makes the text, the driver runs it over many rows: what SQLAlchemy does for each row besides
-(finding its parameters by name, processing each by its type) costs as much as SQLite does to store it.
+(finding its parameters by name, processing each by its type) costs more than to store it: 20 us of 35 for a
+task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -49,6 +51,9 @@ class Statements:
         return statement
 
     def _compiled(self, kind: Kind, table: Table, names: tuple[str, ...]) -> Statement:
+        unknown = set(names) - set(table.columns.keys())
+        if unknown:  # SQLAlchemy would leave them out without a word
+            raise ValueError(f"{table.name} has no column {', '.join(sorted(unknown))}")
         set_names: list[str] | None = list(names)
         match kind:
             case "put":
@@ -101,12 +106,17 @@ def one_or_more(names: Sequence[str]) -> Callable[[Row], Parameters]:
     return take if len(names) > 1 else lambda row: (take(row),)
 
 
-def by_columns(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
-    """Rows that one statement can write, by the columns that they have."""
+def by_columns(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, ...], Iterable[Row]]]:
+    """The rows that one statement can write together, by their columns. In no order, since each has a key."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row), []).append(row)
-    return groups
+    return groups.items()
+
+
+def in_order(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, ...], Iterable[Row]]]:
+    """The same for rows whose order counts: only neighbours are written together."""
+    return groupby(rows, tuple)
 
 
 def as_they_are(rows: list[Parameters]) -> list[Parameters]:

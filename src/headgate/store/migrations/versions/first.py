@@ -156,7 +156,7 @@ def upgrade() -> None:
         ["id"],
         unique=False,
         sqlite_where=sa.text("active IS 1"),
-        postgresql_where=sa.text("active IS 1"),
+        postgresql_where=sa.text("active IS true"),
     )
     op.create_index("tasks_campaign", "tasks", ["campaign_id", "id"], unique=False)
     op.create_index("tasks_endpoint", "tasks", ["endpoint", "id"], unique=False)
