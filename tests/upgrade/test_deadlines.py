@@ -15,7 +15,7 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.object5 import ResultReported, StateObserved
+from headgate.upgrade.object5 import ResultReported, StateObserved, StateReported
 from headgate.upgrade.radio import Measurement
 from headgate.upgrade.task import Kind, State, Timers
 from negotiations import OLD, PLAN, Script
@@ -36,6 +36,10 @@ def reach(state):
             script.reach(State.OBSERVE).device(StateObserved(state=2))
         case State.CHECK_EXECUTE:
             script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05"))
+        case State.WAIT_EXECUTE:
+            script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05"))
+            script.asked.clear()
+            script.device(StateReported(state=1, asked=True))
         case State.CHECK:
             script.reach(State.UPDATING).deadline()
         case State.WAIT_RESULT:
@@ -70,6 +74,7 @@ DEADLINES = {
     State.DOWNLOADING: (3600, Failure.DOWNLOADED_TIMEOUT),
     State.EXECUTE: (180, Failure.UPDATE_START_TIMEOUT),
     State.CHECK_EXECUTE: (180, Failure.UPDATE_START_TIMEOUT),
+    State.WAIT_EXECUTE: (10, State.CHECK_EXECUTE),
     State.UPDATING: (1800, State.CHECK),
     State.READ_RESULT: (180, State.CHECK),
     State.WAIT_RESULT: (60, State.READ_RESULT),

@@ -255,14 +255,32 @@ def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
     return fail(Failure.NOT_ONLINE, Detail(at="5/0/2", code=event.code))
 
 
-@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, Failure.UPDATE_FAILED, stays=True)
+@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, stays=True)
+def state_before_execute(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """It had not been Downloaded when it refused, so this is no repetition."""
+    if event.state == UpdateState.DOWNLOADED:
+        return go(State.EXECUTE, state_seen_s=now)
+    return state_of_executor.decide(task, event, now)
+
+
+@choice(
+    *(State.EXECUTE, State.WAIT_EXECUTE, State.UPDATING, State.READ_RESULT),
+    Failure.UPDATE_FAILED,
+    stays=True,
+)
 def state_of_refusing_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """Still Downloaded: once more, or again where it did not refuse. Updating or Idle: it went on already."""
+    """Still Downloaded: once more, or again where it did not refuse. Updating or Idle: it went on already.
+
+    Downloading: it leaves that State when the notification of the next is acknowledged, and the
+    acknowledgement was lost where Execute was not. It repeats itself before long, unheard as a copy.
+    """
     match event.state:
         case UpdateState.UPDATING:
             return go(State.UPDATING, state_seen_s=now)
         case UpdateState.IDLE:
             return through(task, event.state, now)
+        case UpdateState.DOWNLOADING if now < task.stage_s + task.plan.timers.read_again_s:
+            return go(State.WAIT_EXECUTE, state_seen_s=now)
         case _ if not task.refused:
             current = isinstance(event, StateReported) and event.asked
             if not current or event.state != UpdateState.DOWNLOADED:

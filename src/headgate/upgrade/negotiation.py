@@ -62,7 +62,8 @@ What may be trusted in each state, beside what could be trusted before
     WAIT_START     it took the URI at `stage_s`; it has not begun
     DOWNLOADING    it has begun; `stage_s` is still when it took the URI
     EXECUTE        it said Downloaded; whether it heard of Execute is not known
-    CHECK_EXECUTE  it refused Execute; why is not known
+    CHECK_EXECUTE  it refused Execute, or was not heard; why is not known
+    WAIT_EXECUTE   it said Downloaded, and then Downloading: our acknowledgement was lost
     UPDATING       it took Execute at `stage_s`, or goes on by itself
     READ_RESULT    it may be through: `reading` is what it said since
     WAIT_RESULT    it said Idle, Result 0 and another version, as some do right after their reboot

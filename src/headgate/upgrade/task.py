@@ -46,6 +46,7 @@ class State(StrEnum):
     DOWNLOADING = "downloading"
     EXECUTE = "execute"
     CHECK_EXECUTE = "check_execute"
+    WAIT_EXECUTE = "wait_execute"
     UPDATING = "updating"
     READ_RESULT = "read_result"
     WAIT_RESULT = "wait_result"
@@ -117,7 +118,8 @@ class Timers:
     """T_update, from the moment Execute was acknowledged."""
     result_s: float = 3 * MINUTE_S
     read_again_s: float = 60.0
-    """After which a result that is still 0 is read once more."""
+    """After which a result that is still 0 is read once more; and how long a device that said Downloaded, and
+    refused Execute, may take to be Downloaded by its own account."""
     check_s: float = 3 * MINUTE_S
     unobserve_s: float = 93.0
     """MAX_TRANSMIT_WAIT: what the last, dispensable request of a successful task may take."""
