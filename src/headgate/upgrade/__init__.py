@@ -3,8 +3,13 @@
 task, failure          what is kept of one device in one campaign, and how it may end
 events                 what happens, and what is asked for
 negotiation, rows      the tables' machine, and the rows that the negotiations share
-firmware               the firmware table
+firmware               the firmware table; choices and results decide where it leaves a choice
 radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
+orchestrator           the front: what devices do in, what is to be stored and done out
+negotiator, campaigns  what an event changes, task by task; whose tasks are made, tried again, cancelled
+questions, asking      the commands under way; effects as commands, answers as events
+records, turns         values as rows; what gathers between two commits
+restoring              what a restart finds
 diagram                the tables as docs/negotiation.md
 """
 
