@@ -231,6 +231,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
+        """A connection for other questions: it cannot write, and sees one moment until it is left."""
         try:
             with self._backend.readers.connect() as reader, reader.begin():
                 yield reader

@@ -53,7 +53,7 @@ class PostgresServer:
         self.place = url.render_as_string(hide_password=True)
         url = url.set(drivername="postgresql+psycopg")
         self.writer = engine(url, read_only=False, poolclass=NullPool)
-        self.readers = engine(url, read_only=True, pool_pre_ping=True)
+        self.readers = engine(url, read_only=True, pool_pre_ping=True, isolation_level="REPEATABLE READ")
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows ON CONFLICT."""
