@@ -65,3 +65,11 @@ class ExchangeLimitError(HeadgateError):
 
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
+
+
+class StoreError(HeadgateError):
+    """The store cannot be opened, written or read. What was to be stored is kept, and can be stored later."""
+
+
+class StoreFullError(StoreError):
+    """No room is left where the store lives; what was to be stored is kept until there is some."""
