@@ -183,6 +183,8 @@ class Device:
         self.asleep = False
         self._wake_up_messaging()
         self._generations[MAIN] += 1
+        if self._kept is not None:
+            self.observations.restore(STATE, self._kept)
         self.firmware.booted(now)
         self.container.booted(now)
         self.registration.register(now)
@@ -244,11 +246,9 @@ class Device:
 
     # -- notifications --
 
-    def notify(self, path: Path, now: float, ended: Ended | None = None) -> bool:
-        """Tell who observes `path`; False where nobody does, and nothing ends."""
-        kept = None
-        if path == STATE:
-            kept, self._kept = self._kept, None
+    def notify(self, path: Path, now: float, ended: Ended | None = None, *, as_before: bool = False) -> bool:
+        """Tell who observes `path`, or did so before the boot; False where nobody does, and nothing ends."""
+        kept = self._kept if as_before else None
 
         def payload_of(accept: int | None) -> tuple[int | None, bytes]:
             resources = self._requests.read(path)

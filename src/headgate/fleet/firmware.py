@@ -39,8 +39,11 @@ class Host(Protocol):
     log: Outcome
     alarms: Alarms
 
-    def notify(self, path: Path, now: float, ended: Ended | None = None) -> bool:
-        """Tell who observes `path`; False where nobody does, and nothing ends."""
+    def notify(self, path: Path, now: float, ended: Ended | None = None, *, as_before: bool = False) -> bool:
+        """Tell who observes `path`; False where nobody does, and nothing ends.
+
+        `as_before`: who observed it before the boot, where the device keeps that.
+        """
 
     def download_messaging(self, host: str, port: int) -> Messaging:
         """The socket that the download uses."""
@@ -308,4 +311,4 @@ class Firmware:
         if self._outcome is not None:
             self._show()
             self._outcome = None
-            self._host.notify(STATE, now)
+            self._host.notify(STATE, now, as_before=True)

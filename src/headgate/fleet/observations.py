@@ -47,6 +47,10 @@ class Observations:
         self._by_path[path] = Observation(token, accept, number % NUMBERS, now)
         return number % NUMBERS
 
+    def restore(self, path: Path, observation: Observation) -> None:
+        """Go on with an observation from before the boot, until another replaces it."""
+        self._by_path[path] = observation
+
     def remove(self, path: Path) -> None:
         """Tell no more of it."""
         self._by_path.pop(path, None)
