@@ -6,10 +6,10 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from headgate.edge.discovery import WELL_KNOWN_CORE, Discovery
 from headgate.edge.events import Announcer, DownloadCompleted, DownloadEvent, DownloadStarted
@@ -37,6 +37,9 @@ SILENCES = OUTCOMES[OUTCOMES.index("short") : OUTCOMES.index("handed over")]
 Source = Path | str | bytes | bytearray | memoryview
 """A file's path (str or Path), or the bytes themselves."""
 
+Handler = Callable[[bytes, bytes, bytes], None]
+"""Takes what is no package request: the raw sockaddr of its sender, packet information, and its bytes."""
+
 
 class Edge:
     """Serves packages by CoAP Block2 on the caller's loop: `async with Edge() as edge: ...`.
@@ -45,6 +48,9 @@ class Edge:
     N native threads that a busy loop cannot slow. `secret` makes the grants' URIs; give the same one after
     a restart, and devices resume. `authority` is the `host[:port]` written into them. Block sizes are bytes
     (16..1024): the least offered, the most sent, and what is sent when the device names none.
+
+    Other requests are answered by 4.04 and the like, unless `on_datagram` takes what the Edge does not
+    serve: it is called on the loop from `start` until `close` ends, and answers by `send`.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Edge:
         spool: Path | None = None,
         look_every_s: float = 1.0,
         stall_after_s: float = 60.0,
+        on_datagram: Handler | None = None,
     ) -> None:
         self._keys = Keys(secret)
         if authority is not None and not AUTHORITY.fullmatch(authority):
@@ -85,7 +92,9 @@ class Edge:
             smallest_block=smallest_block,
             largest_block=largest_block,
             default_block=default_block,
+            handover=on_datagram is not None,
         )
+        self._on_datagram = on_datagram
         self._discovery = Discovery(self._catalog)
         self._announcer = Announcer()
         self._grants: dict[int, Grant] = {}
@@ -158,6 +167,7 @@ class Edge:
             if self._endpoint is not None:
                 await self._endpoint.close()
         finally:
+            self._on_datagram = None  # whose it is need not outlive this
             self._announcer.close()
 
     def _bound(self) -> UdpEndpoint:
@@ -183,19 +193,27 @@ class Edge:
     # -- packages --
 
     async def load(
-        self, source: Source, *, check_code: int | None = None, content_format: int = 42
+        self,
+        source: Source,
+        *,
+        check_code: int | None = None,
+        content_format: int = 42,
+        in_place: bool = False,
     ) -> Package:
         """A package ready to be published or granted; files are copied and hashed outside the loop.
 
-        `check_code` overrides the computed versionCheckCode (it leads the ETag). Raises PackageError for
-        what cannot be read, PackageTooLargeError for more than 2**20 of the smallest blocks offered.
+        `check_code` overrides the computed versionCheckCode (it leads the ETag). `in_place` maps a file
+        where it is, without a copy: whoever asks for that answers for nobody ever changing or truncating
+        it (a page that is gone ends the process); deleting it does no harm. Raises PackageError for what
+        cannot be read, PackageTooLargeError for more than 2**20 of the smallest blocks offered.
         """
         if isinstance(source, Path | str):
             path = Path(source)
             self._responder.check_size(await asyncio.to_thread(_size_of, path))
+            spool = None if in_place else self._spool
             abandoned = threading.Event()
             try:
-                taken = await asyncio.to_thread(snapshot_file, path, self._spool, abandoned)
+                taken = await asyncio.to_thread(snapshot_file, path, spool, abandoned)
             finally:
                 abandoned.set()  # cancelling this task does not end the thread
         else:
@@ -246,8 +264,8 @@ class Edge:
         LwM2M's Package URI, and PackageTooLargeError for another Edge's package that is too large here.
         """
         self._responder.check_size(len(package))
-        key = self._keys.key(package.etag, endpoint)
-        uri = uri_of(self.authority, key)
+        uri = self.uri(package, endpoint)
+        key = uri.rpartition("/")[2]
         if len(self._grants) >= self._grants_max and key.encode() not in self._catalog:
             raise GrantLimitError(
                 f"all {self._grants_max} grants are given: withdraw some or raise grants_max"
@@ -258,6 +276,14 @@ class Edge:
             # Marks that the record's last grant left are passed over now, while this one has no block.
             self._deliver()
         return self._grants[index]
+
+    def uri(self, package: Package | bytes, endpoint: str) -> str:
+        """The URI of the grant that this endpoint has, or would be given; a package by its ETag will do.
+
+        Raises PathError when it passes the 255 bytes of LwM2M's Package URI.
+        """
+        etag = package.etag if isinstance(package, Package) else package
+        return uri_of(self.authority, self._keys.key(etag, endpoint))
 
     def withdraw(self, what: str | Grant) -> bool:
         """Stop serving a public path or a grant; False when it was not served any more."""
@@ -283,6 +309,16 @@ class Edge:
         elif ":" in host:
             host = f"[{host}]"
         return host if port == COAP_PORT else f"{host}:{port}"
+
+    # -- what is not ours --
+
+    def send(self, address: bytes, control: bytes, datagram: bytes) -> None:
+        """Send one datagram to where another came from; `address` and `control` are as it brought them.
+
+        It leaves from the address that `control` names. Raises BlockingIOError when the socket is full,
+        OSError when the kernel refuses.
+        """
+        self._bound().send(address, control, datagram)
 
     # -- what happens --
 
@@ -320,8 +356,11 @@ class Edge:
             events_lost=self._announcer.lost,
         )
 
-    def _handed_over(self, kind: str, value: object) -> None:
-        if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
+    def _handed_over(self, kind: str, value: Any) -> None:
+        if kind == "datagram":
+            if self._on_datagram is not None:
+                self._on_datagram(*value)
+        elif kind in ("started", "completed") and self._announcer.listened_to:
             grant = self._grants.get(value)
             if grant is not None and (progress := grant.progress).blocks > 0:
                 event = DownloadStarted if kind == "started" else DownloadCompleted
