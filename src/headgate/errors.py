@@ -65,3 +65,7 @@ class ExchangeLimitError(HeadgateError):
 
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
+
+
+class ConfigError(HeadgateError):
+    """A setting is unknown or impossible; the message names it, and where it was set."""
