@@ -64,7 +64,7 @@ class PostgresServer:
 
 @contextmanager
 def started(bin: Path) -> Iterator[PostgresServer]:
-    """A server that lives as long as the context. It refuses to be root: `postgres` or `nobody` runs it then."""
+    """A server as long as the context lasts. It refuses to be root: `postgres` or `nobody` runs it then."""
     user = {}
     folder = Path(tempfile.mkdtemp(prefix="headgate-pg-", dir="/tmp"))  # a socket's path must be short
     if os.geteuid() == 0:

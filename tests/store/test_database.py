@@ -116,6 +116,12 @@ def test_what_is_fixed_is_written_once(database):
     assert only(database, tasks) == task(1, state="x")
 
 
+def test_a_column_that_is_not_there_is_a_bug(database):
+    """A misspelt name is not left out without a word."""
+    with pytest.raises(ValueError, match="effects has no column due"):
+        put(database, effects, effect(1) | {"due": 1.0})
+
+
 def test_a_row_of_its_key_alone_can_be_put_twice(database):
     """Nothing is left to change; the row is there."""
     row = {"campaign_id": "c", "name": "n", "value": 1}

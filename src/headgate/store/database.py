@@ -183,7 +183,7 @@ class Database:
             place = tuple_(*order)
             end = tuple_(*after, types=[column.type for column in order])
             query = query.where(place < end if newest_first else place > end)
-        with self._reading() as reader:
+        with self.reading() as reader:
             result = reader.execute(query)
             names = tuple(result.keys())
             return [dict(zip(names, row, strict=True)) for row in result]
@@ -201,7 +201,7 @@ class Database:
 
         All as of the moment when the first chunk is asked for.
         """
-        with self._reading() as reader:
+        with self.reading() as reader:
             result = reader.execution_options(yield_per=size).execute(
                 select(table).where(having(table, where))
             )
@@ -210,18 +210,18 @@ class Database:
     def counted(self, table: Table, by: str, *, where: Mapping[str, Any] | None = None) -> dict[Any, int]:
         """How many rows that have these values there are for each value of a column, by counting them."""
         column = table.c[by]
-        with self._reading() as reader:
+        with self.reading() as reader:
             query: Select[Any] = select(column, func.count()).where(having(table, where)).group_by(column)
             return dict(map(tuple, reader.execute(query)))
 
     def counters(self, campaign_id: str) -> dict[str, int]:
         """The counters of a campaign, by name."""
         query = select(counters.c.name, counters.c.value).where(counters.c.campaign_id == campaign_id)
-        with self._reading() as reader:
+        with self.reading() as reader:
             return dict(map(tuple, reader.execute(query)))
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         try:
             with self._backend.readers.connect() as reader, reader.begin():
                 yield reader

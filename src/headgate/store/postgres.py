@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, Table, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -27,7 +27,10 @@ OPERATING = ("08", "25", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
 DISK_FULL = "53100"
 UNREACHABLE = (InterfaceError, OperationalError)
 
-CLAIM = text("SELECT pg_try_advisory_lock(hashtext('headgate'), hashtext(current_schema()))")
+# The lock of a process that was killed is free once its server process has noticed: a moment later.
+CLAIM_BOUND_S = 2
+CLAIM = "SELECT pg_advisory_lock(hashtext('headgate'), hashtext(current_schema()))"
+LOCK_NOT_AVAILABLE = "55P03"
 # Who set it to something stricter keeps that.
 DURABLE = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -53,10 +56,15 @@ class PostgresServer:
 
     def claim(self, connection: Connection) -> None:
         """Hold a lock for as long as the connection lives; StoreError where another process does."""
-        if not connection.execute(CLAIM).scalar_one():
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{CLAIM_BOUND_S}s'")
+        try:
+            connection.exec_driver_sql(CLAIM)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
             raise StoreError(
                 f"another process writes to {self.place}; stop it, or use another database or schema"
-            )
+            ) from error
 
     def fault(self, error: DBAPIError) -> StoreError | None:
         """What an error of PostgreSQL means for an operator; None where it is a bug of ours."""

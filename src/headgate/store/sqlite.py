@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import sqlite3
@@ -14,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from headgate.errors import StoreError, StoreFullError
+from headgate.store.disk import disk_fault, full
 
 # Of the file's pages. A page that changes often is copied from the log to its place once per checkpoint;
 # SQLite's 1,000 would be reached by each commit of a thousand rows of a large fleet. 64 MB of log at most.
@@ -23,7 +23,6 @@ CACHE_KIB = 64 * 1024
 BUSY_TIMEOUT_S = 5.0
 
 OURS = (IntegrityError, ProgrammingError, DataError)  # bugs
-FULL_BYTES = 1 << 20  # a disk with less than this left is full: SQLite does not say so for its shared memory
 
 
 class SqliteFile:
@@ -53,7 +52,7 @@ class SqliteFile:
             return None
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         said = f"{cause} ({getattr(cause, 'sqlite_errorname', 'no code')})"
-        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._full()):
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full(self.path.parent)):
             return StoreFullError(f"no room is left for {self.path}: {said}; free some on its disk")
         match code:
             case sqlite3.SQLITE_IOERR:
@@ -69,13 +68,6 @@ class SqliteFile:
             case _:
                 advice = "look up what SQLite says of it"
         return StoreError(f"{self.path}: {said}; {advice}")
-
-    def _full(self) -> bool:
-        try:
-            state = os.statvfs(self.path.parent)
-        except OSError:
-            return False
-        return state.f_bavail * state.f_frsize < FULL_BYTES
 
     def close(self) -> None:
         """Close all connections and let others write."""
@@ -109,13 +101,6 @@ def locked(path: Path) -> int:
         os.close(descriptor)
         raise disk_fault(error, path.parent) from error
     return descriptor
-
-
-def disk_fault(error: OSError, folder: Path) -> StoreError:
-    """What an error of the file system means for an operator."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFullError(f"no room is left in {folder}: {error.strerror}; free some on its disk")
-    return StoreError(f"{folder} cannot be used: {error.strerror}; it must be a folder that we may write to")
 
 
 def engine(path: Path, *, begin: str, query_only: bool = False, **options: Any) -> Engine:

@@ -50,6 +50,9 @@ class Statements:
         return statement
 
     def _compiled(self, kind: Kind, table: Table, names: tuple[str, ...]) -> Statement:
+        unknown = set(names) - set(table.columns.keys())
+        if unknown:  # SQLAlchemy would leave them out without a word
+            raise ValueError(f"{table.name} has no column {', '.join(sorted(unknown))}")
         set_names: list[str] | None = list(names)
         match kind:
             case "put":
