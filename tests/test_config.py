@@ -13,6 +13,7 @@ from headgate import config
 from headgate.config import Config
 from headgate.engine.bounds import Bounds
 from headgate.errors import ConfigError
+from headgate.lwm2m.settings import LwM2mSettings
 from headgate.upgrade.admission import Limits
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.task import Timers
@@ -145,10 +146,13 @@ def test_every_setting_says_what_it_is_and_its_unit():
         ("radio", RadioRules),
         ("timers", Timers),
         ("exchange", Bounds),
+        ("lwm2m presence", LwM2mSettings),
     ],
 )
 def test_defaults_are_those_of_the_rooms(section, value):
     """All of a room's settings can be set, and none has a second default."""
-    here = dict(getattr(Config(), section))
+    here: dict[str, object] = {}
+    for name in section.split():
+        here |= dict(getattr(Config(), name))
     there = {field.name: field.default for field in fields(value) if field.default is not MISSING}
     assert here == there

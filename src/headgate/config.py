@@ -90,6 +90,7 @@ class Store(Section):
     url: str | None = setting(
         None, "Database, such as postgresql+psycopg://...; without it, SQLite in the data directory.", ""
     )
+    events_keep_s: float = duration(90 * DAY_S, "How long the event log is kept.")
     retry_s: float = duration(1.0, "After a commit failed, it is tried again this often.")
 
 
@@ -152,16 +153,21 @@ class Presence(Section):
 
 
 class Lwm2m(Section):
-    """What is accepted of registrations."""
+    """What is accepted of registrations, and kept for each device."""
 
-    registrations_max: int = bound(1 << 20, "Devices that may be registered at a time.", "devices")
     grace_s: float = setting(
-        30.0,
+        300.0,
         "How long after its lifetime a registration is kept: an Update may be late.",
         "s",
         ge=0,
         le=DAY_S,
     )
+    registrations_max: int = bound(1 << 20, "Devices that may be registered at a time.", "devices")
+    links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
+    commands_max: int = bound(16, "Commands that wait for one device.", "commands")
+    observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
+    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
+    expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 
 class Exchange(Section):

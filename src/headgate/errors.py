@@ -77,3 +77,7 @@ class StoreError(HeadgateError):
 
 class StoreFullError(StoreError):
     """No room is left where the store lives; what was to be stored is kept until there is some."""
+
+
+class CampaignError(HeadgateError):
+    """There is no such campaign, or it cannot be made."""

@@ -7,17 +7,16 @@ loads what its tasks were granted before the edge serves. A grant of anything el
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from headgate.edge import Edge, Grant
 from headgate.engine.package import Package
 from headgate.errors import HeadgateError, PackageError
+from headgate.server.logs import logger
 
-log = structlog.get_logger("headgate.server")
+log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +80,24 @@ class EdgeDownloads:
             raise PackageError(
                 f"{file.path} is damaged: its SHA-256 is {package.sha256.hex()}; restore it from a backup"
             )
-        self._loaded[pid] = package
+        self.adopt(pid, package)
 
-    async def load_wanted(self) -> None:
-        """Load what was granted before it was loaded, and grant it."""
-        while self._wanted:
-            pid, endpoints = self._wanted.popitem()
+    def adopt(self, pid: bytes, package: Package) -> None:
+        """Take a package that is loaded already, and grant it to whom it was granted before."""
+        self._loaded[pid] = package
+        for endpoint in self._wanted.pop(pid, ()):
+            self.grant(endpoint, pid)
+
+    async def load_wanted(self, pids: Iterable[bytes]) -> None:
+        """Load these, and what was granted before it was loaded.
+
+        What cannot be loaded is told, and waits for being added again: its devices are answered 4.04.
+        """
+        for pid in {*pids, *self._wanted}:
             try:
                 await self.load(pid)
             except HeadgateError as error:
-                log.error(
-                    "a package cannot be served", pid=pid.hex(), devices=len(endpoints), reason=str(error)
-                )
-                continue
-            for endpoint in endpoints:
-                self.grant(endpoint, pid)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether `load_wanted` has something to do."""
-        return bool(self._wanted)
+                log.error("a package cannot be served", pid=pid.hex(), reason=str(error))
 
     def forget(self, pid: bytes) -> None:
         """Withdraw every grant of a package, and let go of its bytes."""

@@ -23,17 +23,16 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
-import structlog
-
 from headgate.errors import StoreError
 from headgate.lwm2m.happenings import Happening
 from headgate.server.clock import Clock
+from headgate.server.logs import logger
 
 GATHERED_MAX = 50_000  # happenings: some seconds of a fleet that all speaks at once
 LAST_TURNS_MAX = 16  # that a close commits: what was under way, and what that led to
 TIMER_MAX_S = 60.0  # no wait is longer: the clock may be drawn to the wall clock meanwhile
 
-log = structlog.get_logger("headgate.server")
+log = logger()
 
 Send = Callable[[bytes, bytes, bytes], None]
 
@@ -67,6 +66,9 @@ class Decisions(Protocol):
 
     def happened(self, happening: Happening, now: float) -> None:
         """Take in what a device did."""
+
+    def downloading(self, endpoint: str, pid: bytes, started: bool, now: float) -> None:
+        """Take in that a device downloads."""
 
     def expire(self, now: float) -> None:
         """Take in that time has passed."""
@@ -113,6 +115,8 @@ class Pump:
         self._retry: asyncio.TimerHandle | None = None
         self._failing_since: float | None = None
         self._gathered = 0
+        self._waiters: list[asyncio.Future[None]] = []  # for the turn that gathers
+        self._turn_waiters: list[asyncio.Future[None]] = []  # for the one that is committed
         self._closing = False
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the pump is closed; with the exception when it stopped by a bug."""
@@ -136,12 +140,13 @@ class Pump:
             if timer is not None:
                 timer.cancel()
         if self._loop is None or self.stopped.done():
-            self._end(None)
+            self._finish()
             return
         if self._committing is not None:
             await asyncio.wait([self._committing])
         for _ in range(LAST_TURNS_MAX):
-            self._turn = self._turn or self._decisions.turn()
+            if self._turn is None:
+                self._next_turn()
             if self._turn is None or self.stopped.done():
                 break
             self._begin()
@@ -150,7 +155,7 @@ class Pump:
             if self._failing_since is not None:
                 log.error("closed while the store fails; what was not stored was not acknowledged either")
                 break
-        self._end(None)
+        self._finish()
 
     # -- what comes in --
 
@@ -165,7 +170,18 @@ class Pump:
         try:
             self._take_in(self._messages.receive((address, control), datagram, now), now)
         except Exception as error:
-            self._end(error)
+            self.fail(error)
+            return
+        self.wake()
+
+    def downloading(self, endpoint: str, pid: bytes, *, started: bool) -> None:
+        """The edge served the first block of a package to a device, or more of it."""
+        if self._closing or self.stopped.done():
+            return
+        try:
+            self._decisions.downloading(endpoint, pid, started, self._clock.now())
+        except Exception as error:
+            self.fail(error)
             return
         self.wake()
 
@@ -174,6 +190,25 @@ class Pump:
         if not self._stroke_due and self._loop is not None and not self._closing:
             self._stroke_due = True
             self._loop.call_soon(self._stroke)
+
+    def check(self) -> None:
+        """Raise StoreError while the store fails, and RuntimeError when the pump does not run.
+
+        For who is about to begin something on behalf of a person, who would wait in vain.
+        """
+        if self._failing_since is not None:
+            raise StoreError("the store takes nothing just now: the log says why; try again when it does")
+        if self._loop is None or self._closing or self.stopped.done():
+            raise RuntimeError("the server does not run")
+
+    async def settled(self) -> None:
+        """Wait until everything that was done up to now is stored. Raises what `check` raises."""
+        self.check()
+        assert self._loop is not None
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append(waiter)
+        self.wake()
+        await waiter
 
     def _take_in(self, happenings: Sequence[Happening], now: float) -> None:
         for happening in happenings:
@@ -190,13 +225,30 @@ class Pump:
         try:
             self._emit()
             if self._turn is None:
-                self._turn = self._decisions.turn()
+                self._next_turn()
                 if self._turn is not None:
-                    self._gathered = 0
                     self._begin()
             self._arm()
         except Exception as error:
-            self._end(error)
+            self.fail(error)
+
+    def _next_turn(self) -> None:
+        """Take what has gathered, and who waits for it."""
+        self._turn = self._decisions.turn()
+        self._gathered = 0
+        self._turn_waiters, self._waiters = self._waiters, []
+        if self._turn is None:
+            self._release()
+
+    def _release(self, error: Exception | None = None) -> None:
+        waiters, self._turn_waiters = self._turn_waiters, []
+        for waiter in waiters:
+            if waiter.done():  # cancelled by who waited
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
 
     def _begin(self) -> None:
         assert self._loop is not None
@@ -210,7 +262,7 @@ class Pump:
         """The commit is done, or failed."""
         self._committing = None
         if committing.cancelled():  # by whoever ends the loop under us
-            self._end(None)
+            self._finish()
             return
         error = committing.exception()
         try:
@@ -221,7 +273,7 @@ class Pump:
                 raise error
             self._committed()
         except Exception as fault:
-            self._end(fault)
+            self.fail(fault)
 
     def _committed(self) -> None:
         turn, self._turn = self._turn, None
@@ -234,6 +286,7 @@ class Pump:
         self._decisions.committed(turn, now)
         self._emit()
         self._on_commit(turn.batch)
+        self._release()
         self.wake()
 
     def _failed(self, error: StoreError) -> None:
@@ -293,18 +346,25 @@ class Pump:
             self._take_in(self._messages.expire(now), now)
             self._decisions.expire(now)
         except Exception as error:
-            self._end(error)
+            self.fail(error)
             return
         self._stroke()
 
     # -- the end --
 
-    def _end(self, error: Exception | None) -> None:
-        if self.stopped.done():
-            return
-        if error is None:
+    def fail(self, error: BaseException) -> None:
+        """Stop where it stands: a bug was met, here or by who works for the pump."""
+        if not self.stopped.done():
+            log.critical("stopped by a bug; a restart goes on from the last commit", exc_info=error)
+            self._let_go()
+            self.stopped.set_exception(error)
+            self.stopped.exception()  # it was told; who awaits `stopped` hears of it once more
+
+    def _finish(self) -> None:
+        if not self.stopped.done():
+            self._let_go()
             self.stopped.set_result(None)
-            return
-        log.critical("stopped by a bug; a restart goes on from the last commit", exc_info=error)
-        self.stopped.set_exception(error)
-        self.stopped.exception()  # it was told; who awaits `stopped` hears of it once more
+
+    def _let_go(self) -> None:
+        self._turn_waiters += self._waiters
+        self._release(RuntimeError("the server ended before this was stored"))
