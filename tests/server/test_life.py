@@ -195,7 +195,7 @@ def test_a_bug_ends_the_server_and_nobody_waits_in_vain(run, server_of, monkeypa
                 peer.send(get("rd", code=2))
                 with pytest.raises(KeyError, match="nonsense"):
                     await server.stopped()
-            with pytest.raises(RuntimeError, match="ended meanwhile"):
+            with pytest.raises(RuntimeError, match="the server has ended"):
                 await waiting
             assert isinstance(server.failure, KeyError)
             with pytest.raises(RuntimeError, match="does not run"):

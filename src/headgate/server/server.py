@@ -286,13 +286,14 @@ class Server:
         """Wait until the stored row of a campaign is so."""
         while True:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._watched.setdefault(campaign_id, []).append(
-                waiter
-            )  # before the look: it may change meanwhile
+            # Before the look: it may change meanwhile.
+            self._watched.setdefault(campaign_id, []).append(waiter)
             try:
                 row = await self._in.read(self._in.database.row, tables.campaigns, (campaign_id,))
                 if row is not None and so(row):
                     return await self.campaign(campaign_id)
+                if self._in.pump.stopped.done():
+                    raise RuntimeError("the server has ended: nothing changes any more")
                 await waiter
             finally:
                 waiters = self._watched.get(campaign_id, [])
@@ -352,7 +353,7 @@ class Server:
     def _stopped(self, stopped: asyncio.Future[None]) -> None:
         """Nothing is stored any more: nobody waits for it in vain."""
         for campaign_id in list(self._watched):
-            self._changed(campaign_id, RuntimeError("the server ended meanwhile"))
+            self._changed(campaign_id, RuntimeError("the server has ended meanwhile"))
 
     def _changed(self, campaign_id: str, error: Exception | None = None) -> None:
         for waiter in self._watched.pop(campaign_id, ()):
