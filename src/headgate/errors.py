@@ -63,6 +63,10 @@ class ExchangeLimitError(HeadgateError):
     """A table of the CoAP exchange is full; forget tokens that are not needed, or raise the bound named."""
 
 
+class CommandLimitError(HeadgateError):
+    """Too many commands wait for one device; drop those that are not wanted any more, or raise the bound."""
+
+
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
 
