@@ -1,8 +1,8 @@
 """The orchestrator between a database file and devices that behave: a house whose clock the tests turn.
 
 `Desk` stands in for the LwM2M server, by its contract: it hands each command to its device and tells what
-became of it. A `Device` answers like a client of object 5 that acts on what was acknowledged, and repeats what
-was not. `House.kill` loses all memory; the database and the devices stay.
+became of it. A `Device` answers like a client of object 5 that acts on what was acknowledged, and repeats
+what was not. `House.kill` loses all memory; the database and the devices stay.
 """
 
 from __future__ import annotations

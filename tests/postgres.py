@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -35,15 +35,32 @@ def programs() -> Path | None:
 class PostgresServer:
     """A running server. Each schema is a database to us."""
 
-    def __init__(self, folder: Path, run: object) -> None:
+    def __init__(self, folder: Path, run: Callable[..., None]) -> None:
         self.folder = folder
-        self.run = run
-        self._schemas = count()
+        self._run = run
+        self._numbers = count()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        self._run(
+            "pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", f"-k {self.folder} {settings}"
+        )
+
+    def stop(self) -> None:
+        """Stop it as a crash would."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate")
 
     @property
     def socket(self) -> Path:
         """Where clients connect to."""
         return self.folder / ".s.PGSQL.5432"
+
+    def short_folder(self) -> Path:
+        """A folder whose path is short enough for a socket in it."""
+        folder = self.folder / f"f{next(self._numbers)}"
+        folder.mkdir()
+        return folder
 
     def connect(self) -> psycopg.Connection:
         """A connection beside those that are tested."""
@@ -51,7 +68,7 @@ class PostgresServer:
 
     def new(self, host: Path | None = None) -> str:
         """The URL of an empty database."""
-        schema = f"s{next(self._schemas)}"
+        schema = f"s{next(self._numbers)}"
         with self.connect() as connection:
             connection.execute(f"CREATE SCHEMA {schema}")
         return self.url(schema, host)
@@ -88,11 +105,11 @@ def started(bin: Path) -> Iterator[PostgresServer]:
 
     try:
         run("initdb", "-U", "headgate", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-        run("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", f"-k {folder} {settings}")
+        server = PostgresServer(folder, run)
+        server.start()
         try:
-            yield PostgresServer(folder, run)
+            yield server
         finally:
-            run("pg_ctl", "stop", "-w", "-m", "immediate")
+            server.stop()
     finally:
         shutil.rmtree(folder)

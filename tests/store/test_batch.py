@@ -69,14 +69,12 @@ def test_a_change_follows_a_put():
 
 
 def test_a_put_follows_a_change():
-    """What the put leaves out stays as it was changed, what it names wins."""
+    """Both are done, in this order: whether there was a row to change is known to the database alone."""
     batch = Batch()
-    batch.change(effects, {"id": 1, "due_s": 5.0, "arguments": "old"})
-    whole = effect(1, arguments="new")
-    del whole["due_s"]
-    batch.put(effects, whole)
-    assert batch.puts[effects][(1,)] == whole | {"due_s": 5.0}
-    assert batch.changes[effects] == {}
+    batch.change(effects, {"id": 1, "due_s": 5.0})
+    batch.put(effects, effect(1))
+    assert batch.changes[effects] == {(1,): {"id": 1, "due_s": 5.0}}
+    assert batch.puts[effects] == {(1,): effect(1)}
 
 
 def test_changes_of_one_row_become_one():
@@ -88,13 +86,15 @@ def test_changes_of_one_row_become_one():
 
 
 def test_a_deleted_row_is_not_changed():
-    """Nor does the change make it anew: it finds no row."""
+    """Nor does the change make it anew, or find its way into a row that is put later."""
     batch = Batch()
     batch.change(effects, {"id": 1, "due_s": 5.0})
     batch.delete(effects, (1,))
-    assert len(batch) == 1
     batch.change(effects, {"id": 1, "due_s": 6.0})
-    assert list(batch.deletes[effects]) == list(batch.changes[effects]) == [(1,)]
+    batch.put(effects, effect(1))
+    assert batch.deletes == {effects: {(1,): None}}
+    assert batch.changes == {effects: {}}
+    assert batch.puts == {effects: {(1,): effect(1)}}
 
 
 def test_keys_of_bytes_and_of_two_columns():

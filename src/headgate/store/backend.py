@@ -13,6 +13,8 @@ from headgate.errors import StoreError
 class Backend(Protocol):
     """One database: how to reach it, to be its only writer, and to say what is wrong with it."""
 
+    place: str
+    """Where it is, as an operator may read it."""
     writer: Engine
     """Gives a new connection each time."""
     readers: Engine

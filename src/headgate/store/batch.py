@@ -32,9 +32,10 @@ class Batch:
 
     def __init__(self) -> None:
         self.deletes: dict[Table, dict[Key, None]] = {}
-        """What is deleted, before anything is put: a put that follows a delete makes a new row."""
-        self.puts: dict[Table, dict[Key, Row]] = {}
+        """Done first: a put that follows a delete makes a new row."""
         self.changes: dict[Table, dict[Key, Row]] = {}
+        """Done next, to rows that were there before: what changes after a put is in the put."""
+        self.puts: dict[Table, dict[Key, Row]] = {}
         self.events: list[Row] = []
         """Rows of the event log, in the order in which they came."""
         self.counters: dict[tuple[str, str], int] = {}
@@ -47,9 +48,7 @@ class Batch:
         A column that has a default, or may be null, can be left out: it keeps its value in a row that is
         there. A column of FIXED is written into a new row alone.
         """
-        key = self._key(table, row)
-        before = self.changes.get(table, {}).pop(key, None)
-        merge(self.puts.setdefault(table, {}), key, row if before is None else {**before, **row})
+        merge(self.puts.setdefault(table, {}), self._key(table, row), row)
 
     def change(self, table: Table, row: Row) -> None:
         """Change the columns that the row names besides its key, if there is such a row.
@@ -58,7 +57,10 @@ class Batch:
         """
         key = self._key(table, row)
         puts = self.puts.get(table, {})
-        merge(puts if key in puts else self.changes.setdefault(table, {}), key, row)
+        if key in puts:
+            merge(puts, key, row)
+        elif key not in self.deletes.get(table, {}):
+            merge(self.changes.setdefault(table, {}), key, row)
 
     def delete(self, table: Table, key: Key) -> None:
         """Delete the row of that key, if there is one; what was put or changed before is forgotten."""

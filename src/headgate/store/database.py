@@ -57,6 +57,11 @@ class Database:
         try:
             with database._mending():
                 database._connect(first=True)
+        except DBAPIError as error:  # no fault of disk or server: what is in there is not ours
+            database.close()
+            raise StoreError(
+                f"{backend.place} holds something else: {error.orig}; use an empty database"
+            ) from error
         except BaseException:
             database.close()
             raise
@@ -106,10 +111,10 @@ class Database:
             for table, keys in batch.deletes.items():
                 names = [column.name for column in table.primary_key]
                 run("delete", table, (dict(zip(names, key, strict=True)) for key in keys))
-            for table, rows in batch.puts.items():
-                run("put", table, rows.values())
             for table, rows in batch.changes.items():
                 run("change", table, rows.values())
+            for table, rows in batch.puts.items():
+                run("put", table, rows.values())
             run("append", events, batch.events)
             run("add", counters, (addition(*key, delta) for key, delta in batch.counters.items()))
             run("put", commits, [{"id": 1, "number": self._number + 1}])
@@ -201,10 +206,8 @@ class Database:
 
         All as of the moment when the first chunk is asked for.
         """
-        with self.reading() as reader:
-            result = reader.execution_options(yield_per=size).execute(
-                select(table).where(having(table, where))
-            )
+        query = select(table).where(having(table, where))
+        with self.reading() as reader, reader.execution_options(yield_per=size).execute(query) as result:
             yield from result.partitions()
 
     def counted(self, table: Table, by: str, *, where: Mapping[str, Any] | None = None) -> dict[Any, int]:

@@ -34,6 +34,7 @@ class SqliteFile:
         if not url.database or url.database == ":memory:" or url.query:
             raise StoreError(f"a database file is wanted, such as sqlite:////var/lib/headgate.db, not {url}")
         self.path = Path(url.database).absolute()
+        self.place = str(self.path)
         self._lock = locked(self.path)
         self.writer = engine(self.path, begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.readers = engine(self.path, begin="BEGIN", query_only=True)
@@ -53,7 +54,7 @@ class SqliteFile:
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         said = f"{cause} ({getattr(cause, 'sqlite_errorname', 'no code')})"
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full(self.path.parent)):
-            return StoreFullError(f"no room is left for {self.path}: {said}; free some on its disk")
+            return StoreFullError(f"no room is left for {self.place}: {said}; free some on its disk")
         match code:
             case sqlite3.SQLITE_IOERR:
                 advice = "its disk fails, or the file may not grow; look at the kernel's log and at limits"
@@ -67,7 +68,7 @@ class SqliteFile:
                 return None  # the statement is wrong
             case _:
                 advice = "look up what SQLite says of it"
-        return StoreError(f"{self.path}: {said}; {advice}")
+        return StoreError(f"{self.place}: {said}; {advice}")
 
     def close(self) -> None:
         """Close all connections and let others write."""

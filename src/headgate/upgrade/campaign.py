@@ -133,12 +133,15 @@ def next_task_id(task_id: str, attempt: int) -> str:
 
 def state_counter(state: State) -> str:
     """The name under which tasks of a state are counted."""
-    return f"state {state.value}"
+    return STATE_COUNTERS[state]
 
 
 def failure_counter(failure: Failure) -> str:
     """The name under which tasks are counted that ended so."""
     return f"failure {failure.value}"
+
+
+STATE_COUNTERS: Mapping[State, str] = {state: f"state {state.value}" for state in State}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -297,6 +297,7 @@ class Campaigns:
             running.busy -= 1
             if done is not None:
                 done(now)
+            self.settle(now)  # those that ended in this piece may be tried again
             self._through(running, now)
 
         self._work.append(Work(items, each, end))
