@@ -302,7 +302,13 @@ def registered(*effects: Effect) -> Choice:
 
 
 def executing(
-    *, step: int, at: str, enter: tuple[Effect, ...] | Entering, on: Entries, ignored: Events
+    *,
+    step: int,
+    at: str,
+    enter: tuple[Effect, ...] | Entering,
+    on: Entries,
+    ignored: Events,
+    resume: tuple[Effect, ...] | None = None,
 ) -> Row:
     """EXECUTE: the accepted command leads to UPDATING. To be added: ExecuteRefused, DeviceRegistered."""
     return Row(
@@ -310,6 +316,7 @@ def executing(
         waits="the device to begin its update",
         at=at,
         enter=enter,
+        resume=resume,
         stage=Stage.EXECUTE,
         deadline=Deadline(
             timer="update_start_s", since=Since.STAGE, passed=Failed(Failure.UPDATE_START_TIMEOUT)
@@ -320,7 +327,7 @@ def executing(
             ExecuteAccepted: State.UPDATING,
             **on,
         },
-        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard),
+        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard) - on.keys(),
     )
 
 
