@@ -72,11 +72,11 @@ class Desk:
         if command not in queue:
             queue.append(command)
 
-    def drop(self, endpoint: str, command: Command) -> None:
+    def drop(self, endpoint: str, command: Command, now: float) -> None:
         if command in self.waiting.get(endpoint, ()):
             self.waiting[endpoint].remove(command)
 
-    def remember(self, endpoint: str, path: Path, token: bytes) -> None:
+    def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
         self.remembered[token] = endpoint
 
     def forget(self, token: bytes, now: float) -> None:

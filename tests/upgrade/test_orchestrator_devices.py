@@ -287,7 +287,7 @@ def test_a_notification_from_elsewhere_moves_the_address(house):
             content_format=0,
             payload=b"3",
             stale=False,
-            moved=moved,
+            changed=moved,
         )
     )
     house.commit()

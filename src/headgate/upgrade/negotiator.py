@@ -147,7 +147,7 @@ class Negotiator:
         self.count(active, state_counter(task.state), 1)
         for pending in list(active.pending.values()):
             if pending.effect not in effects and not wanted(pending.effect, task):
-                self._questions.drop(active, pending)
+                self._questions.drop(active, pending, now)
         row = TABLES[task.plan.kind].rows[task.state]
         if task.failure is not None:
             self.count(active, failure_counter(task.failure), 1)
@@ -254,7 +254,7 @@ class Negotiator:
         Not while the device's present task is about the same package: that one withdraws it.
         """
         for pending in list(left.pending.values()):
-            self._questions.drop(left, pending)
+            self._questions.drop(left, pending, now)
         if left.withdrawal_id is not None and left.pid is not None:
             active = self._roster.active.get(left.endpoint)
             if active is not None and active.task.plan.pid == left.pid:

@@ -97,12 +97,13 @@ class Orchestrator:
     ) -> None:
         self._lwm2m = lwm2m
         self.settings = settings or OrchestratorSettings()
-        self.counts = {"not taken": 0}
-        """How often what a device did could not be taken, since the store was behind."""
+        self.counts = {"not taken": 0, "commands crowded out": 0}
+        """How often what a device did was not taken, as the store was behind; and how often a command had to
+        wait, as too many others did for its device."""
         self.gathering = Gathering()
         self.timers = Timers()
         self.roster = Roster()
-        self.questions = Questions(lwm2m, self.gathering, self.roster, radio or RadioRules())
+        self.questions = Questions(lwm2m, self.gathering, self.roster, radio or RadioRules(), self.counts)
         self.negotiator = Negotiator(
             lwm2m=lwm2m,
             downloads=downloads,
@@ -145,6 +146,8 @@ class Orchestrator:
             return False
         gathering = self.gathering
         before = gathering.turn.changes
+        if happening.changed is not None:
+            self._put(happening.changed, now)
         self._takers[type(happening)](happening, now)
         self._settle(now)
         if isinstance(happening, Unmatched) and happening.endpoint not in self.roster.active:
@@ -283,8 +286,6 @@ class Orchestrator:
         self._happens(endpoint, event, now)
 
     def _notified(self, happening: Notified, now: float) -> None:
-        if happening.moved is not None:
-            self._put(happening.moved, now)
         event = notified(happening)
         if happening.endpoint not in self.roster.active and type(event) is not DeviceHeard:
             self.gathering.log(now, "notified without a task", str(event), endpoint=happening.endpoint)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 from collections.abc import Mapping
 from functools import partial
 
+from headgate.errors import CommandLimitError
 from headgate.lwm2m.commands import Command
 from headgate.lwm2m.happenings import Answered, Observed, Refused, Unanswered, WasReset
 from headgate.store import tables
@@ -79,13 +80,22 @@ def wanted(effect: Effect, task: Task) -> bool:
 class Questions:
     """All commands under way."""
 
-    def __init__(self, lwm2m: LwM2mServer, gathering: Gathering, roster: Roster, rules: RadioRules) -> None:
+    def __init__(
+        self,
+        lwm2m: LwM2mServer,
+        gathering: Gathering,
+        roster: Roster,
+        rules: RadioRules,
+        counts: dict[str, int],
+    ) -> None:
+        self._counts = counts
         self._lwm2m = lwm2m
         self._gathering = gathering
         self._roster = roster
         self._rules = rules
         self._last_id = 0
-        self._again: list[tuple[Asker, Pending]] = []
+        self._untaken: list[AnswerTo] = []
+        self._crowded: list[tuple[Asker, Pending]] = []
 
     def new_id(self) -> int:
         """The key of a new row of `effects`."""
@@ -117,7 +127,10 @@ class Questions:
         self._gathering.act(partial(self.send, asker, pending))
 
     def send(self, asker: Asker, pending: Pending, now: float) -> None:
-        """Hand the commands over, unless they have been dropped since."""
+        """Hand the commands over, unless they have been dropped since. Equal commands are one.
+
+        Where other people's commands leave no room they wait for a later commit.
+        """
         if asker.pending.get(pending.effect) is not pending:
             return
         registration = self._lwm2m.registration(asker.endpoint)
@@ -129,14 +142,19 @@ class Questions:
         profile = profile_of(asker.radio, registration)
         for command in pending.commands:
             if command.path not in pending.answers:
-                self._lwm2m.ask(asker.endpoint, command, now=now, profile=profile)
+                try:
+                    self._lwm2m.ask(asker.endpoint, command, now=now, profile=profile)
+                except CommandLimitError:
+                    self._counts["commands crowded out"] += 1
+                    self._crowded.append((asker, pending))
+                    return
 
-    def drop(self, asker: Asker, pending: Pending, *, done: Command | None = None) -> None:
+    def drop(self, asker: Asker, pending: Pending, now: float, *, done: Command | None = None) -> None:
         """Neither ask nor expect it any more; `done` is over in any case."""
         del asker.pending[pending.effect]
         for command in pending.commands:
             if command is not done and command.path not in pending.answers:
-                self._lwm2m.drop(asker.endpoint, command)
+                self._lwm2m.drop(asker.endpoint, command, now)
         self._gathering.delete(tables.effects, (pending.id,))
 
     def told(self, happening: AnswerTo, now: float) -> tuple[Asker, Event] | None:
@@ -148,32 +166,39 @@ class Questions:
             return None
         match happening:
             case Unanswered():
-                return asker, self._lost(asker, pending)
+                return asker, self._lost(asker, pending, now)
             case WasReset():
-                self.drop(asker, pending, done=command)
+                self.drop(asker, pending, now, done=command)
                 return asker, CommandReset(command=str(command.path)[1:])
             case Refused(code=code):
-                return asker, self._refused(asker, pending, command, code)
+                return asker, self._refused(asker, pending, command, code, now)
             case Observed(token=token):
                 self._observes(asker, token, now)
         pending.answers[command.path] = happening
         if len(pending.answers) < len(pending.commands):
             return asker, DeviceHeard()
-        self.drop(asker, pending)
+        self.drop(asker, pending, now)
         return asker, answer_of(pending.effect, pending.answers, self._rules)
 
     def untaken(self, happening: AnswerTo) -> None:
-        """An answer that could not be stored: the device is asked again when something can be."""
-        asker = self._roster.askers.get(happening.command.purpose)
-        pending = None if asker is None else pending_of(asker, happening.command)
-        if asker is not None and pending is not None:
-            self._again.append((asker, pending))
+        """An answer that could not be stored: when something can be, the device is asked again.
+
+        Only then is it answered, if it awaits that: the next command would follow.
+        """
+        self._untaken.append(happening)
 
     def committed(self, now: float) -> None:
-        """Something was stored: what could not be before is asked for again."""
-        again, self._again = self._again, []
-        for asker, pending in again:
-            self.send(asker, pending, now)
+        """Something was stored: what could not be before, or found no room, is asked for again."""
+        untaken, self._untaken = self._untaken, []
+        for happening in untaken:
+            self._lwm2m.confirm(happening, now)
+            asker = self._roster.askers.get(happening.command.purpose)
+            pending = None if asker is None else pending_of(asker, happening.command)
+            if asker is not None and pending is not None:
+                self.send(asker, pending, now)
+        crowded, self._crowded = self._crowded, []
+        for each, waiting in crowded:
+            self.send(each, waiting, now)
 
     def forget(self, asker: Asker) -> None:
         """Let the tokens of its observations die."""
@@ -195,20 +220,20 @@ class Questions:
             },
         )
 
-    def _lost(self, asker: Asker, pending: Pending) -> Event:
+    def _lost(self, asker: Asker, pending: Pending, now: float) -> Event:
         """It stays queued, but for a question of an earlier state, behind which others wait; and what is left
         after the end is tried once.
         """
         if asker.state is None or (
             pending.asked_in is not asker.state and not isinstance(pending.effect, ObserveState)
         ):
-            self.drop(asker, pending)
+            self.drop(asker, pending, now)
         return CommandUnanswered()
 
-    def _refused(self, asker: Asker, pending: Pending, command: Command, code: str) -> Event:
+    def _refused(self, asker: Asker, pending: Pending, command: Command, code: str, now: float) -> Event:
         other = instead_of(pending.effect, command)
         if other is None:
-            self.drop(asker, pending, done=command)
+            self.drop(asker, pending, now, done=command)
             return refusal_of(pending.effect, code)
         pending.commands = (other,)
         self._gathering.act(partial(self.send, asker, pending))

@@ -213,7 +213,8 @@ EFFECTS: Mapping[str, type[Effect]] = {
 
 def effect_text(effect: Effect) -> str:
     """What is particular to an effect, as JSON; nothing where nothing is."""
-    said = {name: getattr(effect, name) for name in type(effect).__slots__}
+    names: tuple[str, ...] = type(effect).__slots__
+    said = {name: getattr(effect, name) for name in names}
     return json.dumps(said) if said else ""
 
 
@@ -228,7 +229,8 @@ def effect_of(name: str, text: str) -> Effect:
 
 def registration_row(registration: Registration, *, heard_s: float) -> dict[str, Any]:
     """The columns that a Register or Update sets. `remote` is an address and its control data."""
-    address, control = registration.remote  # type: ignore[misc]
+    remote: Any = registration.remote  # opaque to LwM2M; here it is what the socket told
+    address, control = remote
     major, minor = registration.version
     return {
         "endpoint": registration.endpoint,

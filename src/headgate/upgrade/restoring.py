@@ -42,7 +42,7 @@ def restore(
     restore_campaigns(orchestrator, database)
     created = restore_tasks(orchestrator, database)
     restore_effects(orchestrator, database)
-    restore_observations(orchestrator, database, lwm2m)
+    restore_observations(orchestrator, database, lwm2m, now)
     roster = orchestrator.roster
     for asker in list(roster.askers.values()):
         if isinstance(asker, Active):
@@ -66,7 +66,7 @@ def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
     asked = resume(task)
     for pending in list(active.pending.values()):
         if row.resume is not None and type(pending.effect) in row.asking() and pending.effect not in asked:
-            questions.drop(active, pending)
+            questions.drop(active, pending, now)
         else:
             questions.send(active, pending, now)
     for effect in asked:
@@ -133,7 +133,9 @@ def restore_effects(orchestrator: Orchestrator, database: Database) -> None:
             orchestrator.timers.set(asker, row["asked_s"] + orchestrator.settings.keep_s)
 
 
-def restore_observations(orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer) -> None:
+def restore_observations(
+    orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, now: float
+) -> None:
     """Tokens that devices may still use, the oldest first."""
     for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
         asker = orchestrator.roster.askers.get(row["task_id"])
@@ -141,4 +143,4 @@ def restore_observations(orchestrator: Orchestrator, database: Database, lwm2m: 
             orchestrator.gathering.delete(tables.observations, (row["token"],))
             continue
         asker.tokens.append(row["token"])
-        lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"])
+        lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"], now)
