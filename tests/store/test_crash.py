@@ -16,7 +16,7 @@ from headgate.store.database import Database
 from headgate.store.tables import commits, effects, events, tasks
 from store_process import CAMPAIGN, TASKS
 
-CRASHES = int(os.environ.get("CRASHES") or 12)
+CRASHES = int(os.environ.get("CRASHES") or 8)
 COMMITTER = Path(__file__).parent.parent / "store_process.py"
 
 

@@ -261,6 +261,15 @@ def test_a_second_opening_is_refused(url: str, new_url: Callable[[], str]):
     again.close()
 
 
+def test_a_closed_database_is_not_written_to(url):
+    """Another process may have it by then. Closing again is no error."""
+    database = Database.open(url)
+    database.close()
+    database.close()
+    with pytest.raises(AssertionError, match="closed"):
+        put(database, effects, effect(1))
+
+
 def test_old_events_are_forgotten(database):
     """The oldest first and no more at once than asked for; no id is used again afterwards."""
     batch = Batch()

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from headgate.store.batch import Batch
 from headgate.store.database import PAGE_ROWS_MAX, Database
@@ -162,6 +163,17 @@ def test_readers_see_whole_commits(database):
             stop.set()
         stored = writer.result(BOUND_S)
         assert database.counters(CAMPAIGN) == {"batches": stored}
+
+
+def test_a_reader_sees_one_moment(database):
+    """Several questions of one reader are answered from the same commit, whatever is committed meanwhile."""
+    database.commit(batch_of(1))
+    with database.reading() as reader:
+        first = reader.execute(select(tasks.c.state).distinct()).scalars().all()
+        database.commit(batch_of(2))
+        assert reader.execute(select(effects.c.id)).scalars().all() == [1]
+        assert reader.execute(select(tasks.c.state).distinct()).scalars().all() == first == ["1"]
+    assert [row["id"] for row in database.rows(effects, limit=10)] == [2]
 
 
 def test_effects_that_wait(database):

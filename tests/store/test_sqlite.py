@@ -68,6 +68,15 @@ def test_another_process_is_refused(tmp_path):
     subprocess.run([*command, url], check=True)
 
 
+def test_one_file_has_one_lock(tmp_path):
+    """Whatever path leads to it."""
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    database = Database.open(f"sqlite:///{tmp_path}/folder/headgate.db")
+    with pytest.raises(StoreError, match="another process"):
+        Database.open(f"sqlite:///{tmp_path}/link/headgate.db")
+    database.close()
+
+
 @pytest.mark.parametrize("name", ["file/headgate.db", "folder"])
 def test_a_place_that_cannot_be_used(tmp_path, name):
     """A file where a folder must be, a folder where the file must be: the message names the place."""

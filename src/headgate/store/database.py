@@ -41,6 +41,7 @@ class Database:
         """`open` is the way in."""
         self._backend = backend
         self._statements = Statements(backend.dialect, backend.insert)
+        self._closed = False
         self._writer: Connection | None = None
         self._number = 0  # of the last commit known to be done
         self._unheard: Batch | None = None  # was being committed when its connection failed
@@ -68,9 +69,11 @@ class Database:
         return database
 
     def close(self) -> None:
-        """Close all connections and let another process open it."""
-        self._disconnect()
-        self._backend.close()
+        """Close all connections and let another process open it. A second time does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._disconnect()
+            self._backend.close()
 
     # -- writing --
 
@@ -84,6 +87,7 @@ class Database:
         with self._mending():
             writer = self._writer or self._connect()
             if batch is self._done:
+                self._done = None
                 return
             self._unheard = batch
             try:
@@ -94,12 +98,13 @@ class Database:
             self._unheard = None
 
     def forget_events(self, *, before_s: float, limit: int) -> int:
-        """Delete the oldest events up to that time, no more than `limit`; returns how many there were."""
-        oldest = select(events.c.id).where(events.c.at_s < before_s).order_by(events.c.id).limit(limit)
+        """Delete events before that time, of the `limit` oldest ones; returns how many were deleted."""
+        oldest = select(events.c.id, events.c.at_s).order_by(events.c.id).limit(limit).subquery()
+        old = select(oldest.c.id).where(oldest.c.at_s < before_s)
         with self._mending():
             writer = self._writer or self._connect()
             with writer.begin():
-                return writer.execute(events.delete().where(events.c.id.in_(oldest))).rowcount
+                return writer.execute(events.delete().where(events.c.id.in_(old))).rowcount
 
     def _store(self, writer: Connection, batch: Batch, clean: Cleaner) -> None:
         def run(kind: Kind, table: Table, rows: Iterable[Row]) -> None:
@@ -123,6 +128,7 @@ class Database:
 
     def _connect(self, *, first: bool = False) -> Connection:
         """A connection that is the only writer, to the database that we know."""
+        assert not self._closed, "a closed database is not written to: it may be another's now"
         writer = self._writer = self._backend.writer.connect()
         with writer.begin():
             self._backend.claim(writer)
@@ -225,6 +231,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
+        """A connection for other questions: it cannot write, and sees one moment until it is left."""
         try:
             with self._backend.readers.connect() as reader, reader.begin():
                 yield reader

@@ -31,6 +31,11 @@ UNREACHABLE = (InterfaceError, OperationalError)
 CLAIM_BOUND_S = 2
 CLAIM = "SELECT pg_advisory_lock(hashtext('headgate'), hashtext(current_schema()))"
 LOCK_NOT_AVAILABLE = "55P03"
+# The server gives up a client that is gone as soon, and with it the lock: its own default is two hours.
+PROBING = (
+    "SELECT set_config('tcp_keepalives_idle', '5', false), "
+    "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '2', false)"
+)
 # Who set it to something stricter keeps that.
 DURABLE = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -48,7 +53,7 @@ class PostgresServer:
         self.place = url.render_as_string(hide_password=True)
         url = url.set(drivername="postgresql+psycopg")
         self.writer = engine(url, read_only=False, poolclass=NullPool)
-        self.readers = engine(url, read_only=True, pool_pre_ping=True)
+        self.readers = engine(url, read_only=True, pool_pre_ping=True, isolation_level="REPEATABLE READ")
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows ON CONFLICT."""
@@ -92,6 +97,7 @@ def engine(url: URL, *, read_only: bool, **options: Any) -> Engine:
     made = create_engine(url, connect_args=defaults, **options)
 
     def connected(connection: Any, record: object) -> None:
+        connection.execute(PROBING)
         connection.execute(DURABLE)
         connection.commit()
         connection.read_only = read_only

@@ -33,7 +33,7 @@ class SqliteFile:
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:" or url.query:
             raise StoreError(f"a database file is wanted, such as sqlite:////var/lib/headgate.db, not {url}")
-        self.path = Path(url.database).absolute()
+        self.path = Path(url.database).resolve()  # one lock, by whatever path it is reached
         self.place = str(self.path)
         self._lock = locked(self.path)
         self.writer = engine(self.path, begin="BEGIN IMMEDIATE", poolclass=NullPool)
@@ -107,7 +107,9 @@ def locked(path: Path) -> int:
 def engine(path: Path, *, begin: str, query_only: bool = False, **options: Any) -> Engine:
     """Connections to the file. sqlite3 begins no transaction by itself, SQLAlchemy does, by `begin`."""
     made = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}, **options
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        **options,
     )
 
     def connected(connection: sqlite3.Connection, record: object) -> None:
