@@ -47,6 +47,7 @@ def test_a_leap_is_made_good_little_by_little(kernel, leap_s):
     before = clock.now()
     kernel.wall_s += leap_s
     assert clock.now() == before
+    assert clock.behind_s == leap_s
     kernel.pass_(60.0)
     assert clock.now() - before == pytest.approx(60.0 + (DRAWN_SHARE * 60.0 if leap_s > 0 else -3.0))
     for _ in range(int(abs(leap_s) / DRAWN_SHARE / 60.0) + 1):

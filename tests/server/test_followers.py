@@ -8,7 +8,15 @@ import gc
 from headgate.server import followers
 from headgate.server.followers import Event, Followers
 
-ROW = {"at_s": 1.0, "endpoint": "device", "step": 11, "what": "DownloadReported", "detail": "state 2"}
+ROW = {
+    "at_s": 1.0,
+    "endpoint": "device",
+    "task_id": None,
+    "campaign_id": None,
+    "step": 11,
+    "what": "DownloadReported",
+    "detail": "state 2",
+}
 
 
 def test_everyone_hears_everything_from_then_on(run):

@@ -28,6 +28,11 @@ class Clock:
         self._steady_s = steady()
         self._now = wall()
 
+    @property
+    def behind_s(self) -> float:
+        """How far the wall clock is ahead of this one. A restart takes it over at once."""
+        return self._wall() - self.now()
+
     def now(self) -> float:
         """Seconds since the epoch."""
         steady_s = self._steady()

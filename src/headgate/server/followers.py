@@ -28,7 +28,15 @@ class Event:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Event:
         """The event of a row of the log."""
-        return cls(**{name: row.get(name) for name in cls.__slots__})
+        return cls(
+            at_s=row["at_s"],
+            endpoint=row["endpoint"],
+            task_id=row["task_id"],
+            campaign_id=row["campaign_id"],
+            step=row["step"],
+            what=row["what"],
+            detail=row["detail"],
+        )
 
 
 class Follower:

@@ -64,7 +64,7 @@ class Turn(Protocol):
 class Decisions(Protocol):
     """The part of `Orchestrator` that is pumped."""
 
-    def happened(self, happening: Happening, now: float) -> None:
+    def happened(self, happening: Happening, now: float) -> object:
         """Take in what a device did."""
 
     def downloading(self, endpoint: str, pid: bytes, started: bool, now: float) -> None:

@@ -79,6 +79,8 @@ class ServerStats:
     followers: int
     store_failing_since_s: float | None
     """Since when nothing can be stored, and no command is issued; None while all is well."""
+    clock_behind_s: float
+    """How far the wall clock was set ahead of ours since the start; a restart takes it over at once."""
 
 
 class Server:
@@ -332,6 +334,7 @@ class Server:
             packages=len(house.packages.list()),
             followers=len(self._followers),
             store_failing_since_s=house.pump.failing_since,
+            clock_behind_s=house.clock.behind_s,
         )
 
     # -- helpers --
