@@ -29,13 +29,13 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiation import NOTHING, Choice, Deadline, Entering, Failed, Negotiation, Row, Since
+from headgate.upgrade.opening import opening
 from headgate.upgrade.rows import (
     ASKED,
     PAST,
     checking,
     endings,
     executing,
-    opening,
     registered,
     these,
     updating,

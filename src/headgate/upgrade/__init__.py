@@ -2,7 +2,8 @@
 
 task, failure          what is kept of one device in one campaign, and how it may end
 events                 what happens, and what is asked for
-negotiation, rows      the tables' machine, and the rows that the negotiations share
+negotiation            the tables' machine
+opening, rows          the rows that the negotiations share
 firmware               the firmware table
 radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
 diagram                the tables as docs/negotiation.md

@@ -101,6 +101,7 @@ from headgate.upgrade.object5 import (
     WithdrawDownload,
     WriteUri,
 )
+from headgate.upgrade.opening import opening
 from headgate.upgrade.rows import (
     ASKED,
     CANCELLABLE,
@@ -111,7 +112,6 @@ from headgate.upgrade.rows import (
     checking,
     endings,
     executing,
-    opening,
     registered,
     these,
     updating,
