@@ -61,7 +61,7 @@ TABLE = Negotiation(
     {
         **opening(
             own=OWN,
-            ask_version=Query(),
+            ask_version=(Query(),),
             version_at="PCP 19",
             version_refused=Failure.NOT_ONLINE,
             radio_step=7,
@@ -94,6 +94,7 @@ TABLE = Negotiation(
             at="PCP 19",
             enter=(Query(),),
             proves=lambda task: Mark.REGISTERED in task.marks,
+            early=True,
             on={DeviceRegistered: registered(Query()), DeviceHeard: STAYS},
             ignored=OWN,
         ),

@@ -54,14 +54,27 @@ from headgate.upgrade.object5 import (
     UriCleared,
     UriRefused,
 )
+from headgate.upgrade.object19 import (
+    DataObserved,
+    DownloadReported,
+    ExecuteDeclined,
+    FrameDelivered,
+    NotificationAccepted,
+    NotificationDeclined,
+    NotificationRefused,
+    SegmentRequested,
+    SubscriptionRefused,
+    UpgradeReported,
+)
 from headgate.upgrade.radio import Measurement
 from headgate.upgrade.task import HOLDING, TERMINAL, Kind, Mark, State, Task
-from negotiations import NOON_S, OLD, PLAN, TARGET, URI, WAY_TO, check_step, radio
+from negotiations import NOON_S, OLD, PLAN, SOFTWARE_PLAN, TARGET, URI, WAYS, check_step, radio
 
-FIRMWARE = TABLES[Kind.FIRMWARE]
+FIRMWARE, SOFTWARE = TABLES[Kind.FIRMWARE], TABLES[Kind.SOFTWARE]
+tables = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.kind)
 
 CODES = ["4.00", "4.04", "4.05", "4.06", "4.15", "5.03"]
-SAMPLES: dict[type[Event], list[Event]] = {
+SHARED_SAMPLES: dict[type[Event], list[Event]] = {
     Activated: [Activated()],
     Conflicted: [Conflicted()],
     TaskCancelled: [TaskCancelled(by="anna")],
@@ -80,6 +93,12 @@ SAMPLES: dict[type[Event], list[Event]] = {
     DownloadStarted: [DownloadStarted()],
     DownloadProgressed: [DownloadProgressed()],
     ExecuteAccepted: [ExecuteAccepted()],
+    **{
+        refusal: [refusal(code=code) for code in CODES]  # type: ignore[call-arg]
+        for refusal in (VersionRefused, RadioRefused, CellRefused, ExecuteRefused)
+    },
+}
+FIRMWARE_SAMPLES: dict[type[Event], list[Event]] = {
     StateObserved: [StateObserved(state=state) for state in range(5)],
     StateReported: [StateReported(state=state) for state in range(5)],
     PackageReported: [PackageReported(uri=uri, version=TARGET) for uri in (URI, "coap://other/x")],
@@ -89,49 +108,95 @@ SAMPLES: dict[type[Event], list[Event]] = {
     ObservationEnded: [ObservationEnded()],
     **{
         refusal: [refusal(code=code) for code in CODES]  # type: ignore[call-arg]
-        for refusal in (
-            VersionRefused,
-            RadioRefused,
-            CellRefused,
-            ExecuteRefused,
-            ObserveRefused,
-            StateRefused,
-            PackageRefused,
-            ClearRefused,
-            UriRefused,
-            ResultRefused,
-        )
+        for refusal in (ObserveRefused, StateRefused, PackageRefused, ClearRefused, UriRefused, ResultRefused)
     },
 }
-PLANS = [
-    PLAN,
-    replace(
+RESULTS = [*range(11), 0x7F, 0x80, 0x81, 0xFF]
+SOFTWARE_SAMPLES: dict[type[Event], list[Event]] = {
+    FrameDelivered: [FrameDelivered()],
+    DataObserved: [DataObserved()],
+    SubscriptionRefused: [SubscriptionRefused(code=code) for code in CODES],
+    NotificationAccepted: [NotificationAccepted()],
+    NotificationDeclined: [NotificationDeclined(result=result) for result in RESULTS[1:]],
+    NotificationRefused: [NotificationRefused(code=code) for code in CODES],
+    SegmentRequested: [
+        SegmentRequested(version=version, segment_index=index)
+        for version, index in ((TARGET, 0), (TARGET, 2), (TARGET, 3), (OLD, 0), (TARGET, 65535))
+    ],
+    DownloadReported: [DownloadReported(result=result) for result in RESULTS],
+    ExecuteDeclined: [ExecuteDeclined(result=result) for result in RESULTS[1:]],
+    UpgradeReported: [
+        UpgradeReported(result=result, version=version) for result in RESULTS for version in (TARGET, OLD)
+    ],
+}
+SAMPLES = {
+    FIRMWARE: SHARED_SAMPLES | FIRMWARE_SAMPLES,
+    SOFTWARE: SHARED_SAMPLES | SOFTWARE_SAMPLES,
+}
+PLANS = {
+    FIRMWARE: [
         PLAN,
-        skip_same_package=True,
-        automatic_upgrade=True,
-        source_versions=frozenset({OLD}),
-        timers=replace(PLAN.timers, no_progress_s=600.0),
-    ),
-]
+        replace(
+            PLAN,
+            skip_same_package=True,
+            automatic_upgrade=True,
+            source_versions=frozenset({OLD}),
+            timers=replace(PLAN.timers, no_progress_s=600.0),
+        ),
+    ],
+    SOFTWARE: [
+        SOFTWARE_PLAN,
+        replace(
+            SOFTWARE_PLAN,
+            source_versions=frozenset({OLD}),
+            timers=replace(PLAN.timers, no_progress_s=600.0),
+        ),
+    ],
+}
+
+
+def beginnings(table: Negotiation) -> list[Task]:
+    """A new task of each plan, and one whose device heard of the version before."""
+    return [
+        Task.created(id="1", endpoint="ep", plan=plan, now=NOON_S, uri=URI, notified_before=before)
+        for plan in PLANS[table]
+        for before in ((False, True) if table is SOFTWARE else (False,))
+    ]
 
 
 def effects_of(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:
     """One step, checked."""
     after, effects = advance(task, event, now)
-    check_step(FIRMWARE, task, event, now, after, effects)
+    check_step(TABLES[task.plan.kind], task, event, now, after, effects)
     return after, effects
 
 
 # -- completeness --
 
 
-def test_every_state_has_a_row_and_every_event_an_entry():
+@tables
+def test_every_state_has_a_row_and_every_event_an_entry(table):
     """Explicit, IGNORED where nothing happens: no pair is forgotten."""
-    assert FIRMWARE.rows.keys() == set(State)
-    assert FIRMWARE.events == SAMPLES.keys()
-    for state in State:
-        for event in FIRMWARE.events:
-            assert FIRMWARE.way(state, event) is not None
+    assert table.events == SAMPLES[table].keys()
+    for state in table.rows:
+        for event in table.events:
+            assert table.way(state, event) is not None
+
+
+def test_no_state_is_nobodys():
+    """Each is one of a table, and what is not shared is named here."""
+    assert FIRMWARE.rows.keys() | SOFTWARE.rows.keys() == set(State)
+    assert SOFTWARE.rows.keys() - FIRMWARE.rows.keys() == {State.SUBSCRIBE, State.NOTIFY}
+    assert FIRMWARE.rows.keys() - SOFTWARE.rows.keys() == {
+        State.OBSERVE,
+        State.CLEAR_URI,
+        State.WRITE_URI,
+        State.CHECK_URI,
+        State.CHECK_EXECUTE,
+        State.READ_RESULT,
+        State.WAIT_RESULT,
+        State.UNOBSERVE,
+    }
 
 
 @pytest.mark.parametrize("change", ["forgets", "doubles", "adds"])
@@ -188,12 +253,28 @@ def test_steps_are_the_published_ones():
         State.SUCCESS,
     ]
     assert [FIRMWARE.rows[state].step for state in way] == [1, 3, 4, 6, 8, 9, 10, 11, 11, 12, 13, 14, 15, 16]
+    way = [
+        State.CREATED,
+        State.WAIT_ONLINE,
+        State.QUERY_VERSION,
+        State.SUBSCRIBE,
+        State.QUERY_RADIO,
+        State.WAIT_SLOT,
+        State.NOTIFY,
+        State.WAIT_START,
+        State.DOWNLOADING,
+        State.EXECUTE,
+        State.UPDATING,
+        State.SUCCESS,
+    ]
+    assert [SOFTWARE.rows[state].step for state in way] == [1, 3, 4, 6, 7, 9, 10, 11, 11, 12, 14, 15]
+    assert {row.step for row in SOFTWARE.rows.values()} <= set(range(1, 16))
 
 
 def test_slots_are_held_from_the_grant_to_the_end():
     """States are listed in their order: before the slot, with it, after it."""
     states = list(State)
-    assert states[6:-4] == [state for state in states if state in HOLDING]
+    assert states[7:-4] == [state for state in states if state in HOLDING]
     assert set(states[-4:]) == TERMINAL
 
 
@@ -212,21 +293,23 @@ def test_every_effect_says_why_it_may_be_repeated():
 
 
 ORDER = list(State)
+TRIES = {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN}
+OVER_PCP = {Mark.RESENT, Mark.RESENT_AGAIN, Mark.RENEWED, Mark.NOTIFIED_BEFORE, Mark.REGISTERED}
 
 
 def key(task: Task, now: float) -> tuple[object, ...]:
     """What of a task decides where events lead: values by their kind, times by whether something is due."""
     timers, reading, state = task.plan.timers, task.reading, task.state
-    measuring = ORDER.index(state) < ORDER.index(State.OBSERVE)
+    table = TABLES[task.plan.kind]
+    measuring = ORDER.index(state) < ORDER.index(State.NOTIFY)
     weighing = state in {State.READ_RESULT, State.WAIT_RESULT, State.CHECK}
-    tries = (
-        {Mark.READ_AGAIN}
-        if weighing or state is State.UPDATING
-        else {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN}
-    )
+    tries = OVER_PCP if table is SOFTWARE else TRIES
+    if table is FIRMWARE and (weighing or state is State.UPDATING):
+        tries = {Mark.READ_AGAIN}
+    asked_s = max(task.entered_s, task.state_seen_s)
     return (
         state,
-        PLANS.index(task.plan),
+        PLANS[table].index(task.plan),
         task.marks & tries,
         {None: "none", 0: "zero"}.get(reading.result, "other") if weighing else "",
         reading.version if weighing else "",
@@ -236,22 +319,22 @@ def key(task: Task, now: float) -> tuple[object, ...]:
         measuring and now - task.measured_s > timers.measurement_s,
         not measuring and now - task.state_seen_s >= timers.poll_s,
         state is State.CHECK and now < task.stage_s + timers.update_s,
+        table is SOFTWARE and now - asked_s >= timers.resend_s,
+        table is SOFTWARE and not weighing and reading.segment,
     )
 
 
 Step = tuple[State, Failure | None, frozenset[type[Effect]]]
 
 
-def explored() -> dict[tuple[State, type[Event]], set[Step]]:
+def explored(table: Negotiation) -> dict[tuple[State, type[Event]], set[Step]]:
     """All that can happen: where each event leads each reachable task, and what is asked for."""
     led: dict[tuple[State, type[Event]], set[Step]] = {}
-    todo = deque(
-        (Task.created(id="1", endpoint="ep", plan=plan, now=NOON_S, uri=URI), NOON_S) for plan in PLANS
-    )
+    todo = deque((task, NOON_S) for task in beginnings(table))
     seen = {key(task, now) for task, now in todo}
     while todo:
         task, before = todo.popleft()
-        for samples in SAMPLES.values():
+        for samples in SAMPLES[table].values():
             for event in samples:
                 for now in {before, before + 700.0, task.deadline_s or before}:
                     after, effects = effects_of(task, event, now)
@@ -263,34 +346,38 @@ def explored() -> dict[tuple[State, type[Event]], set[Step]]:
     return led
 
 
-@pytest.fixture(scope="module")
-def led():
-    """Once for all."""
-    return explored()
+@pytest.fixture(scope="module", params=TABLES.values(), ids=lambda table: table.kind)
+def led(request):
+    """A table and its exploration, once for all."""
+    return request.param, explored(request.param)
 
 
 def test_every_state_can_be_reached(led):
     """From CREATED, by events alone."""
-    assert {state for steps in led.values() for state, _, _ in steps} == set(State)
+    table, led = led
+    assert {state for steps in led.values() for state, _, _ in steps} == table.rows.keys()
 
 
 def test_every_failure_can_be_reached(led):
-    """All seventeen."""
-    assert {failure for steps in led.values() for _, failure, _ in steps} - {None} == set(Failure)
+    """All seventeen; Invalid URI has no source in PCP."""
+    table, led = led
+    without = {Failure.INVALID_URI} if table is SOFTWARE else set()
+    assert {failure for steps in led.values() for _, failure, _ in steps} - {None} == set(Failure) - without
 
 
 def test_every_lead_of_the_table_is_taken_and_no_other(led):
     """What the table says, and the page drawn from it, is all there is, and nothing that is not."""
-    for state in set(State) - TERMINAL:
-        for event in FIRMWARE.events:
-            steps, way = led[state, event], FIRMWARE.way(state, event)
+    table, led = led
+    for state in table.rows.keys() - TERMINAL:
+        for event in table.events:
+            steps, way = led[state, event], table.way(state, event)
             failures = {failure for _, failure, _ in steps} - {None}
             asked = {effect for entered, _, effects in steps if entered is state for effect in effects}
             named = f"{event.__name__} in {state}"
-            assert {entered for entered, _, _ in steps} == FIRMWARE.leads(state, event), named
+            assert {entered for entered, _, _ in steps} == table.leads(state, event), named
             if isinstance(way, Choice):
                 assert failures == {lead for lead in way.leads if isinstance(lead, Failure)}, named
-                assert asked - set(FIRMWARE.rows[state].asking()) <= set(way.effects), named
+                assert asked - set(table.rows[state].asking()) <= set(way.effects), named
                 assert set(way.effects) <= {effect for _, _, effects in steps for effect in effects}, named
             elif isinstance(way, Failed):
                 assert failures == {way.failure}, named
@@ -302,26 +389,29 @@ def test_every_lead_of_the_table_is_taken_and_no_other(led):
 @st.composite
 def histories(draw):
     """From anywhere on the way: events of device, network and operator, in any order."""
-    plan = draw(st.sampled_from(PLANS))
-    way = WAY_TO[draw(st.sampled_from(sorted(WAY_TO)))]
+    table = draw(st.sampled_from(list(TABLES.values())))
+    task = draw(st.sampled_from(beginnings(table)))
+    ways = WAYS[table.kind]
+    way = ways[draw(st.sampled_from(sorted(ways)))]
     likely = st.integers(0, 9)
     pick = st.integers(0, 2**16)
     pause_s = st.sampled_from([0.0, 0.0, 1.0, 20.0, 60.0, 301.0, 650.0, 4000.0])
-    return plan, way, draw(st.lists(st.tuples(likely, pick, pause_s), max_size=60))
+    return task, way, draw(st.lists(st.tuples(likely, pick, pause_s), max_size=60))
 
 
 def chosen(task: Task, likely: int, pick: int) -> Event:
     """An event for this task: four times in five one that its state has an entry for."""
-    waited_for = FIRMWARE.rows[task.state].on.keys() - {TaskCancelled}
-    kinds = sorted(waited_for if waited_for and likely < 8 else SAMPLES, key=lambda event: event.__name__)
-    samples = SAMPLES[kinds[pick % len(kinds)]]
+    table = TABLES[task.plan.kind]
+    waited_for = table.rows[task.state].on.keys() - {TaskCancelled}
+    known = SAMPLES[table]
+    kinds = sorted(waited_for if waited_for and likely < 8 else known, key=lambda event: event.__name__)
+    samples = known[kinds[pick % len(kinds)]]
     return samples[pick // len(kinds) % len(samples)]
 
 
-def happens(plan, way, steps):
+def happens(task, way, steps):
     """Lets it all happen, checking each step; the task, and what time it is then."""
     now = NOON_S
-    task = Task.created(id="1", endpoint="ep", plan=plan, now=now, uri=URI)
     for event in way:
         task, _ = effects_of(task, event, now)
     for likely, pick, pause_s in steps:
@@ -352,14 +442,15 @@ def test_every_task_ends_by_itself(history):
     assert deadlines <= 5  # UPDATING, READ_RESULT, WAIT_RESULT, READ_RESULT, CHECK
 
 
-@given(histories(), st.sampled_from(sorted(SAMPLES, key=lambda event: event.__name__)))
+@given(histories(), st.integers(0, 2**16))
 @settings(max_examples=50)
-def test_the_same_task_and_event_give_the_same(history, kind):
+def test_the_same_task_and_event_give_the_same(history, pick):
     """`advance` is a function: a task that was stored and read back goes on as if it had not been."""
     task, now = happens(*history)
+    samples = sorted(SAMPLES[TABLES[task.plan.kind]].items(), key=lambda sample: sample[0].__name__)
     restored = pickle.loads(pickle.dumps(task))
     assert restored == task
-    for event in SAMPLES[kind]:
+    for event in samples[pick % len(samples)][1]:
         assert advance(restored, event, now) == advance(task, event, now)
     assert resume(restored) == resume(task)
 
@@ -368,7 +459,7 @@ def test_the_same_task_and_event_give_the_same(history, kind):
 def test_what_is_asked_for_after_a_restart_is_what_the_state_asks_for(history):
     """Or the observation, where nothing is asked; never a write where the row has none."""
     task, _ = happens(*history)
-    row = FIRMWARE.rows[task.state]
+    row = TABLES[task.plan.kind].rows[task.state]
     allowed = set(row.asking()) | set(map(type, row.resume or ()))
     assert {type(effect) for effect in resume(task)} <= (set() if task.state.terminal else allowed)
 
@@ -376,8 +467,8 @@ def test_what_is_asked_for_after_a_restart_is_what_the_state_asks_for(history):
 @given(histories(), st.integers(1, 3))
 def test_a_duplicate_of_any_event_never_leads_further_than_the_table_says(history, times):
     """A message that arrives again is another event: it may be early or late, but breaks nothing."""
-    plan, way, steps = history
-    happens(plan, way, [step for step in steps for _ in range(times)])
+    task, way, steps = history
+    happens(task, way, [step for step in steps for _ in range(times)])
 
 
 def test_repetitions_are_bounded():

@@ -4,7 +4,8 @@ task, failure          what is kept of one device in one campaign, and how it ma
 events                 what happens, and what is asked for
 negotiation            the tables' machine
 opening, rows          the rows that the negotiations share
-firmware               the firmware table
+firmware, choices      the firmware table, and its decisions; what it says is in object5
+software, software_choices      the same over PCP; what it says is in object19
 radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
 diagram                the tables as docs/negotiation.md
 """
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 from headgate.upgrade.events import Effect, Event
 from headgate.upgrade.firmware import FIRMWARE
 from headgate.upgrade.negotiation import Negotiation
+from headgate.upgrade.software import SOFTWARE
 from headgate.upgrade.task import Kind, Task
 
-TABLES: Mapping[Kind, Negotiation] = {Kind.FIRMWARE: FIRMWARE}
+TABLES: Mapping[Kind, Negotiation] = {Kind.FIRMWARE: FIRMWARE, Kind.SOFTWARE: SOFTWARE}
 
 
 def advance(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:

@@ -158,7 +158,7 @@ FIRMWARE = Negotiation(
     {
         **opening(
             own=OWN,
-            ask_version=ReadVersion(),
+            ask_version=(ReadVersion(),),
             version_at="3/0/3",
             version_refused=Failure.VERSION_TIMEOUT,
             radio_step=6,
@@ -368,6 +368,7 @@ FIRMWARE = Negotiation(
             at="3/0/3",
             enter=(ReadResult(), ReadVersion()),
             proves=lambda task: True,  # what 3/0/3 names is what runs
+            early=True,
             on={
                 **states(state_in_check),
                 ResultReported: result_in_check,

@@ -41,29 +41,36 @@ from headgate.upgrade.events import (
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.negotiation import Deadline, Failed, Move, Row, Since, Stage, choice, fail, go, stay
 from headgate.upgrade.radio import Measurement, RadioClass, cell_of
-from headgate.upgrade.rows import ASKED, CANCELLABLE, Events, these, uplinks
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.rows import ASKED, CANCELLABLE, Entries, Events, these, uplinks
+from headgate.upgrade.task import Mark, State, Task
+
+NO_ENTRIES: Entries = {}
 
 
 def opening(
     *,
     own: Events,
-    ask_version: Effect,
+    ask_version: tuple[Effect, ...],
     version_at: str,
     version_refused: Failure,
     radio_step: int,
     identified: State,
     admitted: State,
+    asides: Entries = NO_ENTRIES,
+    while_asking: Entries = NO_ENTRIES,
 ) -> dict[State, Row]:
     """From CREATED to the slot: `identified` is entered with the version, `admitted` with a slot to use.
 
-    `radio_step` is the published step that asks for the radio.
+    `radio_step` is the published step that asks for the radio. `asides` are further entries wherever an
+    uplink does not lead on, `while_asking` further ones of QUERY_VERSION; they do not leave their state.
     """
 
     @choice(identified, State.DONE_SAME, Failure.PACKAGE_TYPE)
     def version_reported(task: Task, event: VersionReported, now: float) -> Move:
         version, plan = event.version, task.plan
         if version == plan.target_version:
+            if Mark.NOTIFIED_BEFORE in task.marks:
+                return go(identified, version=version)  # it may say so since it was told, and only therefore
             note = "current version is the same as the target version"
             return go(State.DONE_SAME, version=version, detail=Detail(at=version_at, code=version, note=note))
         if plan.source_versions and version not in plan.source_versions:
@@ -121,10 +128,16 @@ def opening(
             step=4,
             waits="the device's version",
             at=version_at,
-            enter=(ask_version,),
+            enter=ask_version,
             deadline=Deadline(timer="version_s", passed=Failed(Failure.VERSION_TIMEOUT)),
-            on={**ASKED, VersionReported: version_reported, VersionRefused: Failed(version_refused)},
-            ignored=these(anywhere, BEGINNINGS, SLOTS, RADIO_ANSWERS),
+            on={
+                **ASKED,
+                **asides,
+                **while_asking,
+                VersionReported: version_reported,
+                VersionRefused: Failed(version_refused),
+            },
+            ignored=these(anywhere, BEGINNINGS, SLOTS, RADIO_ANSWERS) - {*asides, *while_asking},
         ),
         **measuring(
             State.QUERY_RADIO,
@@ -132,16 +145,18 @@ def opening(
             step=radio_step,
             complete=in_line,
             leads=(State.WAIT_SLOT,),
+            asides=asides,
             ignored=these(anywhere, BEGINNINGS, SLOTS, VERSION_ANSWERS),
         ),
         State.WAIT_SLOT: Row(
             step=radio_step + 2,
             waits="a slot of its cell",
             deadline=waiting,
-            on={**CANCELLABLE, SlotGranted: granted},
+            on={**CANCELLABLE, **asides, SlotGranted: granted},
             ignored=these(
                 anywhere, BEGINNINGS, ABSENCES, VERSION_ANSWERS, RADIO_ANSWERS, CommandReset, SlotRevoked
-            ),
+            )
+            - asides.keys(),
         ),
         State.WAIT_AWAKE: Row(
             step=radio_step + 2,
@@ -156,6 +171,7 @@ def opening(
             step=radio_step,
             complete=in_place,
             leads=(admitted, State.WAIT_SLOT),
+            asides=asides,
             ignored=these(anywhere, BEGINNINGS, SLOTS, VERSION_ANSWERS),
         ),
     }
@@ -168,6 +184,7 @@ def measuring(
     step: int,
     complete: Callable[[Task, Measurement, float], Move],
     leads: tuple[State, ...],
+    asides: Entries,
     ignored: Events,
 ) -> dict[State, Row]:
     """Two rows: all of object 4, and where that is not complete the cell ID by itself, within one T_radio.
@@ -210,8 +227,8 @@ def measuring(
             enter=(ReadRadio(),),
             stage=Stage.RADIO,
             deadline=Deadline(timer="radio_s", share=0.5, passed=cell_alone),
-            on={**ASKED, RadioReported: reported, RadioRefused: cell_alone},
-            ignored=these(ignored, CellReported, CellRefused),
+            on={**ASKED, **asides, RadioReported: reported, RadioRefused: cell_alone},
+            ignored=these(ignored, CellReported, CellRefused) - asides.keys(),
         ),
         cell_alone: Row(
             step=step + 2,
@@ -222,10 +239,11 @@ def measuring(
             deadline=Deadline(timer="radio_s", since=Since.STAGE, passed=Failed(Failure.CELL_ID_TIMEOUT)),
             on={
                 **ASKED,
+                **asides,
                 RadioReported: reported_late,
                 CellReported: cell_reported,
                 CellRefused: Failed(Failure.CELL_ID_TIMEOUT),
             },
-            ignored=these(ignored, RadioRefused),
+            ignored=these(ignored, RadioRefused) - asides.keys(),
         ),
     }

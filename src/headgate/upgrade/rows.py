@@ -119,7 +119,7 @@ def executing(
             ExecuteAccepted: State.UPDATING,
             **on,
         },
-        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard),
+        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard) - on.keys(),
     )
 
 
@@ -142,10 +142,13 @@ def checking(
     at: str,
     enter: tuple[Effect, ...],
     proves: Callable[[Task], bool],
+    early: bool,
     on: Entries,
     ignored: Events,
 ) -> Row:
     """CHECK: the version decides, where `proves` says that it is evidence.
+
+    `early`: it may be entered before T_update is over.
 
     To be added: DeviceHeard, DeviceRegistered.
 
@@ -157,7 +160,7 @@ def checking(
         result = task.reading.result
         return Detail(at=at, code=code, note="" if result is None else f"Update Result {result}")
 
-    @choice(State.SUCCESS, Failure.RESULT_TIMEOUT, stays=True)
+    @choice(State.SUCCESS, Failure.RESULT_TIMEOUT, stays=early)
     def version_reported(task: Task, event: VersionReported, now: float) -> Move:
         if event.version == task.plan.target_version and proves(task):
             return go(State.SUCCESS)
@@ -165,7 +168,7 @@ def checking(
             return stay(reading=task.reading.having(version=event.version))
         return fail(Failure.RESULT_TIMEOUT, said(task, event.version))
 
-    @choice(Failure.RESULT_TIMEOUT, Failure.CHECK_TIMEOUT)
+    @choice(*((Failure.RESULT_TIMEOUT,) if early else ()), Failure.CHECK_TIMEOUT)
     def passed(task: Task, event: DeadlinePassed, now: float) -> Move:
         if task.reading.version is not None:
             return fail(Failure.RESULT_TIMEOUT, said(task, task.reading.version))

@@ -86,6 +86,31 @@ def meaning(result: int) -> ResultCode:
         return ResultCode.INTERNAL_ERROR
 
 
+def segment_count_of(size_bytes: int, segment_size_bytes: int) -> int:
+    """How many segments a package has: the last is short, never padded. "PCP Introduction", segmentation.
+
+    Raises FormatError for an empty package, a segment size outside 32 to 500, or more than 65535 segments.
+
+    >>> segment_count_of(1300, 500), segment_count_of(16, 500)
+    (3, 1)
+    """
+    if not SEGMENT_SIZE_MIN <= segment_size_bytes <= SEGMENT_SIZE_MAX:
+        wanted = f"{SEGMENT_SIZE_MIN} to {SEGMENT_SIZE_MAX} bytes"
+        raise FormatError(f"a segment has {wanted}, not {segment_size_bytes}")
+    if size_bytes <= 0:
+        raise FormatError("an empty package has no segments")
+    count = -(-size_bytes // segment_size_bytes)
+    if count > SEGMENT_COUNT_MAX:
+        least = -(-size_bytes // SEGMENT_COUNT_MAX)
+        raise FormatError(
+            f"{size_bytes} bytes in segments of {segment_size_bytes} are {count} segments, and"
+            f" {SEGMENT_COUNT_MAX} are the most: take {least} bytes or more"
+            if least <= SEGMENT_SIZE_MAX
+            else f"{size_bytes} bytes are more than {SEGMENT_COUNT_MAX} segments of {SEGMENT_SIZE_MAX} bytes"
+        )
+    return count
+
+
 # -- fields --
 
 PLAIN = frozenset(range(0x20, 0x7F)) - {0x5C}
@@ -138,7 +163,7 @@ def number(field: bytes) -> int:
     return int.from_bytes(field, "big")
 
 
-def wanted(data: bytes, size: int, what: str) -> bytes:
+def sized(data: bytes, size: int, what: str) -> bytes:
     """`data`, which has the size of its message. Raises FormatError."""
     if len(data) != size:
         raise FormatError(f"{what} has {size} data bytes, not {len(data)}")
@@ -155,7 +180,7 @@ class Empty:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """From the data zone."""
-        wanted(data, 0, cls.__name__)
+        sized(data, 0, cls.__name__)
         return cls()
 
     def data(self) -> bytes:
@@ -172,7 +197,7 @@ class Result:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """From the data zone."""
-        return cls(result=wanted(data, 1, cls.__name__)[0])
+        return cls(result=sized(data, 1, cls.__name__)[0])
 
     def data(self) -> bytes:
         """The data zone."""
@@ -194,7 +219,7 @@ class Version:
         """From the data zone."""
         if len(data) == 1 and data[0] != ResultCode.OK:
             return cls(result=data[0], version="")
-        wanted(data, 1 + VERSION_SIZE, cls.__name__)
+        sized(data, 1 + VERSION_SIZE, cls.__name__)
         return cls(result=data[0], version=version_text(data[1:]))
 
     def data(self) -> bytes:
@@ -233,7 +258,7 @@ class VersionNotification:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """From the data zone. Whether the sizes are possible is not looked at."""
-        wanted(data, VERSION_SIZE + 6, cls.__name__)
+        sized(data, VERSION_SIZE + 6, cls.__name__)
         return cls(
             target_version=version_text(data[:16]),
             segment_size=number(data[16:18]),
@@ -274,7 +299,7 @@ class SegmentRequest:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """From the data zone."""
-        wanted(data, VERSION_SIZE + 2, cls.__name__)
+        sized(data, VERSION_SIZE + 2, cls.__name__)
         return cls(target_version=version_text(data[:16]), segment_index=number(data[16:]))
 
     def data(self) -> bytes:
@@ -284,7 +309,7 @@ class SegmentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentAnswer:
-    """21, answer: the segment. An error carries the index too: devices take a single byte for other things."""
+    """21, answer: the segment. An error carries the index too: a single byte is taken for other things."""
 
     code: ClassVar = MessageCode.SEGMENT
     sender: ClassVar = Sender.PLATFORM
