@@ -1,0 +1,7 @@
+"""What a restart must find again: tables, and packages as files. Imports nothing above it.
+
+tables       the schema on one page: which event makes which change
+batch        the changes of one turn, gathered in memory
+database     opens, migrates, commits batches, reads
+packages     package bytes as files named by their SHA-256
+"""
