@@ -99,7 +99,7 @@ def check_step(
     assert before.marks - {Mark.OBSERVED, Mark.READ_AGAIN} - OF_ONE_STATE <= after.marks
     assert after.state is before.state or after.marks.isdisjoint(OF_ONE_STATE)
     assert NotifyVersion not in asked or Mark.GRANTED in after.marks
-    assert ExecuteUpgrade not in asked or after.state in (State.EXECUTE, State.UPDATING, State.CHECK)
+    assert ExecuteUpgrade not in asked or after.state in (State.EXECUTE, State.UPDATING)
     # What is bound stays, and what was begun is undone.
     assert [getattr(after, name) for name in ("id", "endpoint", "plan", "uri")] == [
         getattr(before, name) for name in ("id", "endpoint", "plan", "uri")

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from negotiations import Script
+from negotiations import SOFTWARE_PLAN, Script
 
 
 @pytest.fixture
 def script() -> Script:
     """A task that was just created, at noon."""
     return Script()
+
+
+@pytest.fixture
+def software() -> Script:
+    """The same over PCP: three segments, 500, 500 and 300 bytes."""
+    return Script(SOFTWARE_PLAN)

@@ -79,6 +79,7 @@ from headgate.upgrade.software_choices import (
     download_of_another_task,
     downloaded,
     downloaded_again,
+    downloaded_in_check,
     downloaded_while_updating,
     ended,
     execute_declined,
@@ -288,7 +289,7 @@ SOFTWARE = Negotiation(
             early=False,
             on={
                 SegmentRequested: segment_again,
-                DownloadReported: downloaded_while_updating,
+                DownloadReported: downloaded_in_check,
                 UpgradeReported: upgraded,
                 DeviceRegistered: registered(EnsureSubscription(), QueryVersion()),
                 DeviceHeard: again(QueryVersion()),

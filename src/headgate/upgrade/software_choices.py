@@ -309,6 +309,14 @@ def downloaded_while_updating(task: Task, event: DownloadReported, now: float) -
     return stay(ConfirmDownload())
 
 
+@choice(*RESULT_FAILURES, effects=(ConfirmDownload,), stays=True)
+def downloaded_in_check(task: Task, event: DownloadReported, now: float) -> Move:
+    """Too late to be told again: T_update is over, and nobody would see what came of it."""
+    if event.result != ResultCode.OK:
+        return refused(MessageCode.DOWNLOAD, event.result, ConfirmDownload())
+    return stay(ConfirmDownload())
+
+
 def returned(task: Task) -> bool:
     """Whether 19 proves anything: after 20 some devices name the target version, upgraded or not."""
     return Mark.REGISTERED in task.marks
