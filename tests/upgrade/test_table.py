@@ -2,173 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from headgate.upgrade import TABLES, advance, resume
+from headgate.upgrade import TABLES
 from headgate.upgrade.events import (
-    Activated,
-    CellRefused,
-    CellReported,
-    CommandReset,
-    CommandUnanswered,
-    Conflicted,
     DeadlinePassed,
-    DeviceDeregistered,
     DeviceHeard,
-    DeviceRegistered,
-    DownloadProgressed,
-    DownloadStarted,
     Effect,
     Event,
-    ExecuteAccepted,
-    ExecuteRefused,
-    RadioRefused,
-    RadioReported,
-    RegistrationExpired,
     SlotGranted,
-    SlotRevoked,
-    TaskCancelled,
-    VersionRefused,
-    VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import IGNORED, Choice, Failed, Negotiation
-from headgate.upgrade.object5 import (
-    ClearRefused,
-    ObservationEnded,
-    ObserveRefused,
-    PackageRefused,
-    PackageReported,
-    ResultRefused,
-    ResultReported,
-    StateObserved,
-    StateRefused,
-    StateReported,
-    UriAccepted,
-    UriCleared,
-    UriRefused,
-)
-from headgate.upgrade.object19 import (
-    DataObserved,
-    DownloadReported,
-    ExecuteDeclined,
-    FrameDelivered,
-    NotificationAccepted,
-    NotificationDeclined,
-    NotificationRefused,
-    SegmentRequested,
-    SubscriptionRefused,
-    UpgradeReported,
-)
-from headgate.upgrade.radio import Measurement
+from headgate.upgrade.negotiation import Choice, Failed, Negotiation
 from headgate.upgrade.task import HOLDING, TERMINAL, Kind, Mark, State, Task
-from negotiations import NOON_S, OLD, PLAN, SOFTWARE_PLAN, TARGET, URI, WAYS, check_step, radio
+from negotiations import NOON_S
+from samples import FIRMWARE, PLANS, SAMPLES, SOFTWARE, beginnings, effects_of
 
-FIRMWARE, SOFTWARE = TABLES[Kind.FIRMWARE], TABLES[Kind.SOFTWARE]
 tables = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.kind)
-
-CODES = ["4.00", "4.04", "4.05", "4.06", "4.15", "5.03"]
-SHARED_SAMPLES: dict[type[Event], list[Event]] = {
-    Activated: [Activated()],
-    Conflicted: [Conflicted()],
-    TaskCancelled: [TaskCancelled(by="anna")],
-    DeadlinePassed: [DeadlinePassed()],
-    DeviceHeard: [DeviceHeard()],
-    DeviceRegistered: [DeviceRegistered()],
-    DeviceDeregistered: [DeviceDeregistered()],
-    RegistrationExpired: [RegistrationExpired()],
-    CommandReset: [CommandReset(command="5/0/1")],
-    CommandUnanswered: [CommandUnanswered()],
-    VersionReported: [VersionReported(version=version) for version in (OLD, TARGET, "V0.1")],
-    RadioReported: [RadioReported(radio=each) for each in (radio(), radio(rsrp=-130), Measurement())],
-    CellReported: [CellReported(cell_id=cell_id) for cell_id in (0, 0x1A2B, 0x77)],
-    SlotGranted: [SlotGranted(awake=awake) for awake in (True, False)],
-    SlotRevoked: [SlotRevoked()],
-    DownloadStarted: [DownloadStarted()],
-    DownloadProgressed: [DownloadProgressed()],
-    ExecuteAccepted: [ExecuteAccepted()],
-    **{
-        refusal: [refusal(code=code) for code in CODES]  # type: ignore[call-arg]
-        for refusal in (VersionRefused, RadioRefused, CellRefused, ExecuteRefused)
-    },
-}
-FIRMWARE_SAMPLES: dict[type[Event], list[Event]] = {
-    StateObserved: [StateObserved(state=state) for state in range(5)],
-    StateReported: [StateReported(state=state) for state in range(5)],
-    PackageReported: [PackageReported(uri=uri, version=TARGET) for uri in (URI, "coap://other/x")],
-    UriCleared: [UriCleared()],
-    UriAccepted: [UriAccepted()],
-    ResultReported: [ResultReported(result=result) for result in range(14)],
-    ObservationEnded: [ObservationEnded()],
-    **{
-        refusal: [refusal(code=code) for code in CODES]  # type: ignore[call-arg]
-        for refusal in (ObserveRefused, StateRefused, PackageRefused, ClearRefused, UriRefused, ResultRefused)
-    },
-}
-RESULTS = [*range(11), 0x7F, 0x80, 0x81, 0xFF]
-SOFTWARE_SAMPLES: dict[type[Event], list[Event]] = {
-    FrameDelivered: [FrameDelivered()],
-    DataObserved: [DataObserved()],
-    SubscriptionRefused: [SubscriptionRefused(code=code) for code in CODES],
-    NotificationAccepted: [NotificationAccepted()],
-    NotificationDeclined: [NotificationDeclined(result=result) for result in RESULTS[1:]],
-    NotificationRefused: [NotificationRefused(code=code) for code in CODES],
-    SegmentRequested: [
-        SegmentRequested(version=version, segment_index=index)
-        for version, index in ((TARGET, 0), (TARGET, 2), (TARGET, 3), (OLD, 0), (TARGET, 65535))
-    ],
-    DownloadReported: [DownloadReported(result=result) for result in RESULTS],
-    ExecuteDeclined: [ExecuteDeclined(result=result) for result in RESULTS[1:]],
-    UpgradeReported: [
-        UpgradeReported(result=result, version=version) for result in RESULTS for version in (TARGET, OLD)
-    ],
-}
-SAMPLES = {
-    FIRMWARE: SHARED_SAMPLES | FIRMWARE_SAMPLES,
-    SOFTWARE: SHARED_SAMPLES | SOFTWARE_SAMPLES,
-}
-PLANS = {
-    FIRMWARE: [
-        PLAN,
-        replace(
-            PLAN,
-            skip_same_package=True,
-            automatic_upgrade=True,
-            source_versions=frozenset({OLD}),
-            timers=replace(PLAN.timers, no_progress_s=600.0),
-        ),
-    ],
-    SOFTWARE: [
-        SOFTWARE_PLAN,
-        replace(
-            SOFTWARE_PLAN,
-            source_versions=frozenset({OLD}),
-            timers=replace(PLAN.timers, no_progress_s=600.0),
-        ),
-    ],
-}
-
-
-def beginnings(table: Negotiation) -> list[Task]:
-    """A new task of each plan, and one whose device heard of the version before."""
-    return [
-        Task.created(id="1", endpoint="ep", plan=plan, now=NOON_S, uri=URI, notified_before=before)
-        for plan in PLANS[table]
-        for before in ((False, True) if table is SOFTWARE else (False,))
-    ]
-
-
-def effects_of(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:
-    """One step, checked."""
-    after, effects = advance(task, event, now)
-    check_step(TABLES[task.plan.kind], task, event, now, after, effects)
-    return after, effects
 
 
 # -- completeness --
@@ -381,121 +234,3 @@ def test_every_lead_of_the_table_is_taken_and_no_other(led):
                 assert set(way.effects) <= {effect for _, _, effects in steps for effect in effects}, named
             elif isinstance(way, Failed):
                 assert failures == {way.failure}, named
-
-
-# -- whatever happens --
-
-
-@st.composite
-def histories(draw):
-    """From anywhere on the way: events of device, network and operator, in any order."""
-    table = draw(st.sampled_from(list(TABLES.values())))
-    task = draw(st.sampled_from(beginnings(table)))
-    ways = WAYS[table.kind]
-    way = ways[draw(st.sampled_from(sorted(ways)))]
-    likely = st.integers(0, 9)
-    pick = st.integers(0, 2**16)
-    pause_s = st.sampled_from([0.0, 0.0, 1.0, 20.0, 60.0, 301.0, 650.0, 4000.0])
-    return task, way, draw(st.lists(st.tuples(likely, pick, pause_s), max_size=60))
-
-
-def chosen(task: Task, likely: int, pick: int) -> Event:
-    """An event for this task: four times in five one that its state has an entry for."""
-    table = TABLES[task.plan.kind]
-    waited_for = table.rows[task.state].on.keys() - {TaskCancelled}
-    known = SAMPLES[table]
-    kinds = sorted(waited_for if waited_for and likely < 8 else known, key=lambda event: event.__name__)
-    samples = known[kinds[pick % len(kinds)]]
-    return samples[pick // len(kinds) % len(samples)]
-
-
-def happens(task, way, steps):
-    """Lets it all happen, checking each step; the task, and what time it is then."""
-    now = NOON_S
-    for event in way:
-        task, _ = effects_of(task, event, now)
-    for likely, pick, pause_s in steps:
-        now += pause_s
-        while task.deadline_s is not None and task.deadline_s <= now:
-            task, _ = effects_of(task, DeadlinePassed(), now)
-        task, _ = effects_of(task, chosen(task, likely, pick), now)
-    return task, now
-
-
-@given(histories())
-def test_no_order_of_events_breaks_an_invariant(history):
-    """Duplicates, late answers, answers nobody asked for, silence: `check_step` after each."""
-    happens(*history)
-
-
-@given(histories())
-def test_every_task_ends_by_itself(history):
-    """Whatever happened: when the device falls silent, deadlines alone bring the task to an end."""
-    task, now = happens(*history)
-    task, _ = effects_of(task, Activated(), now)
-    deadlines = 0
-    while task.deadline_s is not None:
-        now = max(now, task.deadline_s)
-        task, _ = effects_of(task, DeadlinePassed(), now)
-        deadlines += 1
-    assert task.state.terminal
-    assert deadlines <= 5  # UPDATING, READ_RESULT, WAIT_RESULT, READ_RESULT, CHECK
-
-
-@given(histories(), st.integers(0, 2**16))
-@settings(max_examples=50)
-def test_the_same_task_and_event_give_the_same(history, pick):
-    """`advance` is a function: a task that was stored and read back goes on as if it had not been."""
-    task, now = happens(*history)
-    samples = sorted(SAMPLES[TABLES[task.plan.kind]].items(), key=lambda sample: sample[0].__name__)
-    restored = pickle.loads(pickle.dumps(task))
-    assert restored == task
-    for event in samples[pick % len(samples)][1]:
-        assert advance(restored, event, now) == advance(task, event, now)
-    assert resume(restored) == resume(task)
-
-
-@given(histories())
-def test_what_is_asked_for_after_a_restart_is_what_the_state_asks_for(history):
-    """Or the observation, where nothing is asked; never a write where the row has none."""
-    task, _ = happens(*history)
-    row = TABLES[task.plan.kind].rows[task.state]
-    allowed = set(row.asking()) | set(map(type, row.resume or ()))
-    assert {type(effect) for effect in resume(task)} <= (set() if task.state.terminal else allowed)
-
-
-@given(histories(), st.integers(1, 3))
-def test_a_duplicate_of_any_event_never_leads_further_than_the_table_says(history, times):
-    """A message that arrives again is another event: it may be early or late, but breaks nothing."""
-    task, way, steps = history
-    happens(task, way, [step for step in steps for _ in range(times)])
-
-
-def test_repetitions_are_bounded():
-    """Each Mark of a repetition is set by one entry, and keeps that entry from being taken again."""
-    assert {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN, Mark.READ_AGAIN} < set(Mark)
-    task = Task.created(id="1", endpoint="ep", plan=PLAN, now=NOON_S, uri=URI)
-    for event in (
-        Activated(),
-        DeviceHeard(),
-        VersionReported(version=OLD),
-        RadioReported(radio=radio()),
-        SlotGranted(awake=True),
-        StateObserved(state=0),
-    ):
-        task, _ = effects_of(task, event, NOON_S)
-    refusals = 0
-    while not task.state.terminal:  # a device that refuses everything that it is told
-        event = UriRefused(code="4.15") if task.state is State.WRITE_URI and not refusals else None
-        event = (
-            event
-            or {
-                State.WRITE_URI: UriRefused(code="4.00"),
-                State.CHECK_URI: StateReported(state=2),
-                State.CLEAR_URI: UriCleared(),
-            }[task.state]
-        )
-        refusals += 1
-        task, _ = effects_of(task, event, NOON_S)
-    assert refusals == 6  # the format, the URI, its State, the reset, the URI, its State
-    assert FIRMWARE.way(State.SUCCESS, DeviceHeard) is IGNORED

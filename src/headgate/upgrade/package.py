@@ -22,7 +22,8 @@ from hashlib import sha256
 from headgate.errors import FormatError, PackageConflictError, PackageError
 from headgate.upgrade.task import Kind
 from headgate.wire.crc import check_code
-from headgate.wire.pcp_messages import segment_count_of, version_field
+from headgate.wire.pcp_messages import version_field
+from headgate.wire.segmentation import segment_count_of
 
 UNUSED_CODE = 0x0000
 """Says that the code is not used."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.radio import Measurement
-from headgate.wire.pcp_messages import segment_count_of, version_field
+from headgate.wire.pcp_messages import version_field
+from headgate.wire.segmentation import segment_count_of
 
 MINUTE_S = 60.0
 HOUR_S = 60 * MINUTE_S
