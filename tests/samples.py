@@ -94,7 +94,7 @@ SHARED_SAMPLES: dict[type[Event], list[Event]] = {
 }
 FIRMWARE_SAMPLES: dict[type[Event], list[Event]] = {
     StateObserved: [StateObserved(state=state) for state in range(5)],
-    StateReported: [StateReported(state=state) for state in range(5)],
+    StateReported: [StateReported(state=state, asked=asked) for state in range(5) for asked in (False, True)],
     PackageReported: [PackageReported(uri=uri, version=TARGET) for uri in (URI, "coap://other/x")],
     UriCleared: [UriCleared()],
     UriAccepted: [UriAccepted()],

@@ -312,6 +312,14 @@ def test_a_zip64_directory_is_refused(opened):
         opened(data[:end] + locator + data[end:])
 
 
+def test_an_entry_before_the_archive_is_refused(opened):
+    """The directory is longer than what lies before it: `zipfile` counts back, beyond the beginning."""
+    data = packed([("UpgradeDesc.json", descriptor()), ("app.bin", BODY)])
+    at = data.rindex(b"PK\x05\x06") + 16
+    with pytest.raises(ArchiveError, match="before the archive"):
+        opened(data[:at] + struct.pack("<I", struct.unpack_from("<I", data, at)[0] + 9) + data[at + 4 :])
+
+
 def test_encrypted_entries_are_refused(opened):
     """Nobody here knows the password."""
     data = packed([("UpgradeDesc.json", descriptor()), ("app.bin", BODY)])

@@ -167,7 +167,7 @@ def key(task: Task, now: float) -> tuple[object, ...]:
         {None: "none", 0: "zero"}.get(reading.result, "other") if weighing else "",
         reading.version if weighing else "",
         {None: "none", 0: "zero"}.get(reading.state, "other") if weighing else "",
-        task.refused if state is State.CHECK_URI else "",
+        task.refused if state in {State.CHECK_URI, State.CHECK_EXECUTE} else "",
         task.radio and task.radio.radio_class if measuring else None,
         measuring and now - task.measured_s > timers.measurement_s,
         not measuring and now - task.state_seen_s >= timers.poll_s,

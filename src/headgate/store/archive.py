@@ -191,6 +191,8 @@ def checked_entries(entries: list[zipfile.ZipInfo], bounds: ArchiveBounds) -> di
         check_name(name)
         if name in found:
             raise ArchiveError(f"{name!r} is twice in the archive")
+        if entry.header_offset < 0:
+            raise ArchiveError(f"{name!r} begins before the archive")
         if entry.flag_bits & ENCRYPTED:
             raise ArchiveError(f"{name!r} is encrypted")
         mode = entry.external_attr >> 16

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from headgate.upgrade.events import (
     AnnounceOutcome,
+    CommandUnanswered,
     DeadlinePassed,
     DeviceRegistered,
     DownloadProgressed,
@@ -95,13 +96,58 @@ def uri_refused(task: Task, event: UriRefused, now: float) -> Move:
     return fail(Failure.UPDATE_FAILED, Detail(at="5/0/1", code=event.code, note="as text and as TLV"))
 
 
-@choice(State.CLEAR_URI, Failure.INVALID_URI, Failure.UPDATE_FAILED)
+@choice(State.DOWNLOADING, State.EXECUTE, State.UPDATING, effects=(WriteUri,), stays=True)
+def state_of_writer(task: Task, event: StateReported, now: float) -> Move:
+    """After a restart: an Idle device has not taken the URI, any other has. What it notifies may be older."""
+    if not event.asked:
+        return NOTHING
+    if event.state == UpdateState.IDLE:
+        return stay(*uri_written(task)[1:], state_seen_s=now)
+    return taken(event.state, now)
+
+
+def taken(state: int, now: float) -> Move:
+    """The URI was written to an Idle device, and this is what it has become."""
+    match state:
+        case UpdateState.DOWNLOADED:
+            return go(State.EXECUTE, state_seen_s=now)
+        case UpdateState.UPDATING:
+            return go(State.UPDATING, state_seen_s=now)
+    return go(State.DOWNLOADING, state_seen_s=now)
+
+
+@choice(State.CHECK_URI)
+def uri_unanswered(task: Task, event: CommandUnanswered, now: float) -> Move:
+    """Whether the device took the URI is not known. Told a second time, some would begin a second time."""
+    return go(State.CHECK_URI, refused="")
+
+
+@choice(State.CLEAR_URI, Failure.INVALID_URI, Failure.UPDATE_FAILED, stays=True)
 def state_of_refuser(task: Task, event: StateObserved | StateReported, now: float) -> Move:
     """An Idle device meant the URI. Any other is reset once and told again."""
+    if not task.refused:
+        return NOTHING
     if event.state != UpdateState.IDLE and Mark.CLEARED not in task.marks:
         return go(State.CLEAR_URI, marks=task.marks | {Mark.CLEARED}, state_seen_s=now)
     detail = Detail(at="5/0/1", code=task.refused, note=f"in State {event.state}")
     return fail(URI_REFUSED[task.refused], detail)
+
+
+@choice(
+    *(State.WRITE_URI, State.DOWNLOADING, State.EXECUTE, State.UPDATING, State.CLEAR_URI),
+    Failure.INVALID_URI,
+    Failure.UPDATE_FAILED,
+    stays=True,
+)
+def state_of_unheard(task: Task, event: StateReported, now: float) -> Move:
+    """One that did not refuse, but was not heard: Idle it is told once more, any other has taken the URI."""
+    if task.refused:
+        return state_of_refuser.decide(task, event, now)
+    if not event.asked:
+        return NOTHING
+    if event.state == UpdateState.IDLE:
+        return go(State.WRITE_URI, state_seen_s=now)
+    return taken(event.state, now)
 
 
 # -- step 11: the download --
@@ -187,6 +233,20 @@ def state_of_executor(task: Task, event: StateObserved | StateReported, now: flo
     return stay(state_seen_s=now)
 
 
+@choice(State.UPDATING, State.READ_RESULT, effects=(ExecuteUpdate,), stays=True)
+def state_read_of_executor(task: Task, event: StateReported, now: float) -> Move:
+    """After a restart: asked, and still Downloaded, it has not been told. What it notifies may be older."""
+    if event.asked and event.state == UpdateState.DOWNLOADED:
+        return stay(*executed(task), state_seen_s=now)
+    return state_of_executor.decide(task, event, now)
+
+
+@choice(State.CHECK_EXECUTE)
+def execute_unanswered(task: Task, event: CommandUnanswered, now: float) -> Move:
+    """Whether the device took Execute is not known, and it is not told twice."""
+    return go(State.CHECK_EXECUTE, refused="")
+
+
 @choice(State.CHECK_EXECUTE, Failure.NOT_ONLINE)
 def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
     """4.xx may mean that the device is not Downloaded, or no longer."""
@@ -195,14 +255,19 @@ def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
     return fail(Failure.NOT_ONLINE, Detail(at="5/0/2", code=event.code))
 
 
-@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, Failure.UPDATE_FAILED)
+@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, Failure.UPDATE_FAILED, stays=True)
 def state_of_refusing_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """Still Downloaded: once more. Updating or Idle: it went on already."""
+    """Still Downloaded: once more, or again where it did not refuse. Updating or Idle: it went on already."""
     match event.state:
         case UpdateState.UPDATING:
             return go(State.UPDATING, state_seen_s=now)
         case UpdateState.IDLE:
             return through(task, event.state, now)
+        case _ if not task.refused:
+            current = isinstance(event, StateReported) and event.asked
+            if not current or event.state != UpdateState.DOWNLOADED:
+                return stay(state_seen_s=now)
+            return go(State.EXECUTE, state_seen_s=now)
         case UpdateState.DOWNLOADED if Mark.EXECUTED_AGAIN not in task.marks:
             return go(State.EXECUTE, marks=task.marks | {Mark.EXECUTED_AGAIN}, state_seen_s=now)
     detail = Detail(at="5/0/2", code=task.refused, note=f"in State {event.state}")

@@ -101,7 +101,13 @@ def registered(*effects: Effect) -> Choice:
 
 
 def executing(
-    *, step: int, at: str, enter: tuple[Effect, ...] | Entering, on: Entries, ignored: Events
+    *,
+    step: int,
+    at: str,
+    enter: tuple[Effect, ...] | Entering,
+    on: Entries,
+    ignored: Events,
+    resume: tuple[Effect, ...] | None = None,
 ) -> Row:
     """EXECUTE: the accepted command leads to UPDATING. To be added: ExecuteRefused, DeviceRegistered."""
     return Row(
@@ -109,6 +115,7 @@ def executing(
         waits="the device to begin its update",
         at=at,
         enter=enter,
+        resume=resume,
         stage=Stage.EXECUTE,
         deadline=Deadline(
             timer="update_start_s", since=Since.STAGE, passed=Failed(Failure.UPDATE_START_TIMEOUT)
