@@ -96,6 +96,7 @@ from headgate.upgrade.object5 import (
     WithdrawDownload,
     WriteUri,
 )
+from headgate.upgrade.opening import opening
 from headgate.upgrade.results import (
     read_again,
     result_in_check,
@@ -120,7 +121,6 @@ from headgate.upgrade.rows import (
     checking,
     endings,
     executing,
-    opening,
     registered,
     these,
     updating,
@@ -167,7 +167,7 @@ FIRMWARE = Negotiation(
     {
         **opening(
             own=OWN,
-            ask_version=ReadVersion(),
+            ask_version=(ReadVersion(),),
             version_at="3/0/3",
             version_refused=Failure.VERSION_TIMEOUT,
             radio_step=6,
@@ -407,6 +407,7 @@ FIRMWARE = Negotiation(
             at="3/0/3",
             enter=(ReadResult(), ReadVersion()),
             proves=lambda task: True,  # what 3/0/3 names is what runs
+            early=True,
             on={
                 **states(state_in_check),
                 ResultReported: result_in_check,
