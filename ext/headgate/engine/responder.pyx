@@ -373,8 +373,11 @@ cdef class Responder:
             self.catalog.give_reader(reader)
         return OUTCOMES[<int>outcome], replies
 
-    def _py_respond_many(self, list datagrams, uint32_t rounds, *, uint64_t step_ns=0):
-        """Answer each datagram `rounds` times, `step_ns` apart; returns the replies' bytes. Test door."""
+    def _py_respond_many(self, list datagrams, uint32_t rounds, *, uint64_t now_ns=1, uint64_t step_ns=0):
+        """Answer each datagram `rounds` times, from `now_ns` on, `step_ns` apart; returns the replies' bytes.
+
+        Test door.
+        """
         cdef Reader* reader
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
@@ -394,9 +397,9 @@ cdef class Responder:
             for _round in range(rounds):
                 for i in range(count):
                     if respond(
-                            &self.policy, views[i], lengths[i], False, 1 + _round * step_ns, head, &reply
-                    ) < OUTCOME_REPLIES:
+                            &self.policy, views[i], lengths[i], False, now_ns, head, &reply) < OUTCOME_REPLIES:
                         total += reply.head_length + reply.payload_length + reply.acknowledgement_length
+                now_ns += step_ns
             catalog_leave(reader)
         self.catalog.give_reader(reader)
         return total
