@@ -8,7 +8,7 @@ from headgate.engine.catalog cimport (
 )
 from headgate.engine.downlink cimport downlink_respond
 from headgate.engine.ledger cimport MARK_NONE, record_count
-from headgate.engine.package cimport ETAG_LENGTH, Body
+from headgate.engine.package cimport ETAG_LENGTH, PREFIX_LENGTH_MAX, Body
 from headgate.engine.reply cimport (
     ANSWERED_BAD_OPTION, ANSWERED_BAD_REQUEST, ANSWERED_CONTENT,
     ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE, ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED,
@@ -169,7 +169,7 @@ cdef Outcome reply_block(
     at = head_write(
         head, ACK if request.type == CON else NON, CONTENT, request.message_id,
         request.token, request.token_length)
-    memcpy(head + at, body.prefix, body.prefix_length)
+    memcpy(head + at, body.prefix, PREFIX_LENGTH_MAX)
     at += body.prefix_length
     delta = SIZE2 - CONTENT_FORMAT
     # Always where it was asked, even when one block suffices: some devices abort without it.
