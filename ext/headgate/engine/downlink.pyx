@@ -54,7 +54,7 @@ cdef Outcome segment_write(
         return acknowledge(asked, ACKNOWLEDGED_COPY, DROPPED_COPY, head, reply)
     at = head_write(head, CON, PUT, message_id, asked.token, SEGMENT_TOKEN_LENGTH)
     head[MESSAGE_HEADER] ^= WRITE_TOKEN_BIT
-    # A constant length is four moves; the compiler makes of any other a `rep movs`, which takes 25 ns to begin.
+    # A constant length is four moves; any other is made a `rep movs`, which takes 25 ns to begin.
     memcpy(head + at, grant.options, DOWNLINK_OPTIONS_MAX)
     at += grant.options_length
     head[at] = PAYLOAD_MARKER

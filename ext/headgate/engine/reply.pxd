@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 from headgate.engine.ledger cimport Mark
+from headgate.wire.coap cimport ACK, CON, EMPTY, NON, RST, MessageView, head_write
 
 cdef enum:
     # Header and token (69), ETag (9), Content-Format (3), Block2 (4), Size2 (5), payload marker: 91.
@@ -53,3 +54,22 @@ cdef struct Reply:
     uint32_t record_index             # of the grant, when mark is set
     uint8_t acknowledgement_length    # 0, or ACKNOWLEDGEMENT_LENGTH
     uint8_t acknowledgement[ACKNOWLEDGEMENT_LENGTH]
+
+# A reply to a request with no options: piggybacked on the ACK of a CON, a NON for a NON. The NON takes
+# the request's message id: the peer keeps those apart for NON_LIFETIME itself, so a reply to it does too,
+# with nothing remembered here.
+cdef inline void reply_code(
+    const MessageView* request, uint8_t code, uint8_t* head, Reply* reply
+) noexcept nogil:
+    reply.head_length = head_write(
+        head, ACK if request.type == CON else NON, code, request.message_id,
+        request.token, request.token_length)
+    reply.payload_length = 0
+
+# The Reset of a message, for the reason `why`, which is returned.
+cdef inline Outcome reply_reset(
+    const MessageView* message, Outcome why, uint8_t* head, Reply* reply
+) noexcept nogil:
+    reply.head_length = head_write(head, RST, EMPTY, message.message_id, NULL, 0)
+    reply.payload_length = 0
+    return why

@@ -14,7 +14,7 @@ from headgate.engine.reply cimport (
     ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE, ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED,
     ANSWERED_PROXYING, ANSWERED_TOO_LARGE, ANSWERED_VALID, DROPPED_FORMAT, DROPPED_SHORT, DROPPED_TRUNCATED,
     DROPPED_UNMATCHED, DROPPED_VERSION, HANDED_OVER, OUTCOME_COUNT, OUTCOME_REPLIES, OUTCOME_SILENT,
-    REPLY_HEAD_MAX, RESET_BAD_OPTION, RESET_FORMAT, RESET_PING, RESET_RESPONSE,
+    REPLY_HEAD_MAX, RESET_BAD_OPTION, RESET_FORMAT, RESET_PING, RESET_RESPONSE, reply_code, reply_reset,
 )
 from headgate.wire.block cimport (
     BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
@@ -25,7 +25,7 @@ from headgate.wire.coap cimport (
     ACCEPT, ACK, BAD_OPTION, BAD_REQUEST, BLOCK1, BLOCK2, CON, CONTENT, CONTENT_FORMAT, EMPTY,
     ENTITY_TOO_LARGE, ETAG, GET, IF_MATCH, IF_NONE_MATCH, METHOD_NOT_ALLOWED, NON, NOT_ACCEPTABLE, NOT_FOUND,
     OPTION_READ, PARSED, PAYLOAD_MARKER, PRECONDITION_FAILED, PROXY_SCHEME, PROXY_URI,
-    PROXYING_NOT_SUPPORTED, REQUEST_LAST, RST, SHORT, SIZE2, URI_PATH, VALID, WRONG_VERSION, MessageView,
+    PROXYING_NOT_SUPPORTED, REQUEST_LAST, SHORT, SIZE2, URI_PATH, VALID, WRONG_VERSION, MessageView,
     OptionCursor, ParseResult, head_write, message_has, message_length, message_options, message_parse,
     option_next,
     option_uint_write, option_write,
@@ -41,18 +41,6 @@ cdef enum:
 
 # -- what is sent --
 
-# A reply to a request with no options: piggybacked on the ACK of a CON, a NON for a NON. The NON takes
-# the request's message id: the peer keeps those apart for NON_LIFETIME itself, so a reply to it does too,
-# with nothing remembered here.
-cdef inline void reply_code(
-    const MessageView* request, uint8_t code, uint8_t* head, Reply* reply
-) noexcept nogil:
-    reply.head_length = head_write(
-        head, ACK if request.type == CON else NON, code, request.message_id,
-        request.token, request.token_length)
-    reply.payload_length = 0
-
-
 # 4.00 with a diagnostic payload (RFC 7252 section 5.5.2), which is left out where it would amplify.
 cdef Outcome reply_bad_request(
     const MessageView* request, const char* text, uint8_t* head, Reply* reply
@@ -65,14 +53,6 @@ cdef Outcome reply_bad_request(
         reply.payload = <const uint8_t*>text
         reply.payload_length = length
     return ANSWERED_BAD_REQUEST
-
-
-cdef inline Outcome reply_reset(
-    const MessageView* message, Outcome why, uint8_t* head, Reply* reply
-) noexcept nogil:
-    reply.head_length = head_write(head, RST, EMPTY, message.message_id, NULL, 0)
-    reply.payload_length = 0
-    return why
 
 
 # An unsupported critical option: 4.02 for a CON, a Reset for a NON (RFC 7252 section 5.4.1).
@@ -397,7 +377,8 @@ cdef class Responder:
             for _round in range(rounds):
                 for i in range(count):
                     if respond(
-                            &self.policy, views[i], lengths[i], False, now_ns, head, &reply) < OUTCOME_REPLIES:
+                            &self.policy, views[i], lengths[i], False, now_ns, head, &reply
+                    ) < OUTCOME_REPLIES:
                         total += reply.head_length + reply.payload_length + reply.acknowledgement_length
                 now_ns += step_ns
             catalog_leave(reader)
