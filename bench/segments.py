@@ -32,8 +32,8 @@ from headgate.wire.crc import check_code
 VERSION = "V1.1"
 BLOCK_OF = {256: 256, 500: 512}  # the block beside a segment of so many bytes
 SZX = {256: 4, 512: 5}
-# Bytes of a write beside the package's: header 4, token 8, path and format 8, marker 1, PCP head 11.
-WRITE_HEAD_BYTES = 4 + 8 + 8 + 1 + 11
+# Bytes of a write beside the package's: header 4, token 8, path and format 9, marker 1, PCP head 11.
+WRITE_HEAD_BYTES = 4 + 8 + 9 + 1 + 11
 DEVICES = 1_000
 SEGMENTS_EACH = 4  # a device asks for these in turn: never again for the one that is under way
 STEP_NS = 16 * 10**9  # between two requests of a device, where time is ours: none is a copy

@@ -21,7 +21,9 @@ versions = st.binary(min_size=1, max_size=16).filter(lambda version: version[-1]
 def test_published_requests(segment):
     """G4 and its neighbours, byte for byte, both ways."""
     [frame] = [
-        frame for meaning, frame in BY_MEANING.items() if meaning.endswith(f"21 request V1.0 segment {segment}")
+        frame
+        for meaning, frame in BY_MEANING.items()
+        if meaning.endswith(f"21 request V1.0 segment {segment}")
     ]
     assert segment_request(frame) == (b"V1.0", segment)
     assert reference.request(b"V1.0", segment) == frame
@@ -29,7 +31,9 @@ def test_published_requests(segment):
 
 def test_published_answer():
     """G5: the last segment is short, never padded."""
-    assert segment_answer(0, b"HELLO, IoT SOTA!") == BY_MEANING["G5: 21 answer 00, segment 0, HELLO, IoT SOTA!"]
+    assert (
+        segment_answer(0, b"HELLO, IoT SOTA!") == BY_MEANING["G5: 21 answer 00, segment 0, HELLO, IoT SOTA!"]
+    )
 
 
 @pytest.mark.parametrize("vector", FRAMES, ids=lambda vector: vector["meaning"])
@@ -95,5 +99,5 @@ def test_any_bytes(data):
 @pytest.mark.parametrize("length", [0, 501])
 def test_a_segment_has_1_to_500_bytes(length):
     """As many as a product may choose, and a last one of one byte at least."""
-    with pytest.raises(ValueError, match="1..500"):
+    with pytest.raises(ValueError, match=r"1\.\.500"):
         segment_answer(0, bytes(length))
