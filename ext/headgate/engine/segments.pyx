@@ -72,11 +72,14 @@ cdef class Segments:
         cdef uint16_t folded = 0
         cdef uint32_t i
         cdef uint32_t at = 0
+        cdef uint32_t stride = <uint32_t>self.count * 5 // 13
         with nogil:
             for i in range(rounds):
-                # The next place depends on the code before, as nothing else keeps the reads apart.
+                # The next place depends on the code before: nothing else keeps the reads apart.
                 folded ^= self.check_codes[at]
-                at = (at + 7919 + (folded & 1)) % <uint32_t>self.count
+                at += stride + (folded & 1)
+                if at >= <uint32_t>self.count:
+                    at -= <uint32_t>self.count
         return folded
 
     def __len__(self):
