@@ -70,11 +70,11 @@ cdef class Segments:
     def _py_check_codes(self, uint32_t rounds):
         """Look up that many check codes, all over the package; returns them in one number. Test door."""
         cdef uint16_t folded = 0
-        cdef uint32_t i
+        cdef uint32_t _round
         cdef uint32_t at = 0
         cdef uint32_t stride = <uint32_t>self.count * 5 // 13
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 # The next place depends on the code before: nothing else keeps the reads apart.
                 folded ^= self.check_codes[at]
                 at += stride + (folded & 1)
