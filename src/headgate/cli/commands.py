@@ -13,8 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli.demo import Demo
+from headgate.cli.fleet import FleetRun
 from headgate.cli.serving import FileServer, collect
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, StoreError
+from headgate.fleet.faults import FAULTS
+from headgate.fleet.population import Population
+from headgate.fleet.radio import LinkSettings
 
 app = typer.Typer(
     name="headgate",
@@ -52,6 +56,9 @@ def explained() -> Iterator[None]:
     """What goes wrong inside ends the command with one line: exit code 2 for what we refuse, else 1."""
     try:
         yield
+    except StoreError as error:
+        complain(error)
+        raise typer.Exit(FAILED) from error
     except HeadgateError as error:
         complain(error)
         raise typer.Exit(WRONG_USAGE) from error
@@ -128,6 +135,39 @@ def edge(
 
 
 @app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="Settings, as TOML.", envvar="HEADGATE_CONFIG", dir_okay=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory: database, packages, secret (store.directory).")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (coap.host).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="UDP port; 0 takes a free one (coap.port).")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, max=64, help="Native serving threads (coap.threads).")
+    ] = None,
+) -> None:
+    """Run the orchestrator: LwM2M registrations, package downloads and campaigns on one UDP port.
+
+    Settings are defaults, then the file, then the environment (HEADGATE_COAP__PORT), then these options.
+    SIGTERM and Ctrl-C store and answer what was received, then end.
+    """
+    # These bring a database and more along, which the other commands need not wait for.
+    from headgate.cli.serve import Serving
+    from headgate.config import read
+
+    with explained():
+        settings = read(
+            config,
+            {"coap": {"host": host, "port": port, "threads": threads}, "store": {"directory": data}},
+        )
+        raise typer.Exit(run(Serving(settings.config).run))
+
+
+@app.command()
 def demo(
     devices: Annotated[int, typer.Option(min=2, max=100_000, help="Virtual devices.")] = 1000,
     size: Annotated[int, typer.Option(min=1, max=16 << 20, help="Bytes of the generated package.")] = 256
@@ -141,5 +181,71 @@ def demo(
 ) -> None:
     """Download one package to many virtual devices over a lossy network, and check every digest."""
     shown = Demo(devices=devices, size_bytes=size, loss=loss, movers=movers, seed=seed, threads=threads)
+    with explained():
+        raise typer.Exit(run(shown.run))
+
+
+def known_faults(names: list[str] | None) -> list[str] | None:
+    """The names, if there are such faults."""
+    for name in names or ():
+        if name not in FAULTS:
+            raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+    return names
+
+
+@app.command()
+def fleet(
+    server: Annotated[str, typer.Option(help="The LwM2M server, coap://host[:port].")],
+    devices: Annotated[int, typer.Option(min=1, max=30_000, help="Simulated devices.")] = 100,
+    cells: Annotated[int, typer.Option(min=1, max=10_000, help="Radio cells they are in.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 1,
+    loss: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.5, help="Share of datagrams lost, each way; without it as the coverage."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=10_000, help="How much faster than life their time goes.")
+    ] = 1.0,
+    moving: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices whose port changes in between.")
+    ] = 0.2,
+    quirky: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices with one oddity more than their style has.")
+    ] = 0.3,
+    faulty: Annotated[float, typer.Option(min=0, max=1, help="Share of faulty devices.")] = 0.0,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A fault of theirs; may be repeated. All in turn without it.", callback=known_faults
+        ),
+    ] = None,
+    version: Annotated[str, typer.Option(help="What they run.")] = "V1.0",
+    target_version: Annotated[
+        str, typer.Option(help="What they run after an update, where the package does not say it.")
+    ] = "V2.0",
+    report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 300.0,
+    prefix: Annotated[str, typer.Option(help="Before the number in their names.")] = "urn:dev:headgate-",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
+) -> None:
+    """Run simulated NB-IoT devices against an LwM2M server, until Ctrl-C.
+
+    They register, report, sleep and wake, and go through firmware upgrades, each in the way of its style.
+    """
+    population = Population(
+        devices=devices,
+        cells=cells,
+        seed=seed,
+        moving=moving,
+        quirky=quirky,
+        faulty=faulty,
+        faults=tuple(faults or FAULTS),
+        version=version,
+        target_version=target_version,
+        report_interval_s=report,
+        prefix=prefix,
+    )
+    shown = FleetRun(
+        server=server, population=population, link=LinkSettings(loss=loss), speed=speed, json=json
+    )
     with explained():
         raise typer.Exit(run(shown.run))
