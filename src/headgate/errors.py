@@ -55,6 +55,14 @@ class PackageTooLargeError(PackageError):
     """A package has more bytes than 2**20 blocks of the smallest size offered (RFC 7959 section 2.2)."""
 
 
+class PackageConflictError(PackageError):
+    """A package cannot be kept beside another: a device, or we ourselves, would take one for the other."""
+
+
+class ArchiveError(PackageError):
+    """A vendor archive is not one, or is larger, deeper or stranger than archives are allowed to be."""
+
+
 class GrantLimitError(HeadgateError):
     """All ledger records are in use; withdraw grants or raise the limit."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from negotiations import Script
+from negotiations import SOFTWARE_PLAN, Script
 from orchestra import House
 
 
@@ -12,6 +12,12 @@ from orchestra import House
 def script() -> Script:
     """A task that was just created, at noon."""
     return Script()
+
+
+@pytest.fixture
+def software() -> Script:
+    """The same over PCP: three segments, 500, 500 and 300 bytes."""
+    return Script(SOFTWARE_PLAN)
 
 
 @pytest.fixture

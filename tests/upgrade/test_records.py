@@ -57,16 +57,30 @@ timers = st.builds(
 )
 plans = st.builds(
     Plan,
-    kind=st.sampled_from(Kind),
+    kind=st.just(Kind.FIRMWARE),
     target_version=texts,
     pid=st.binary(min_size=8, max_size=8),
-    segment_size_bytes=st.integers(0, 500),
     source_versions=st.frozensets(texts),
     timers=timers,
     skip_same_package=st.booleans(),
     automatic_upgrade=st.booleans(),
+) | st.builds(
+    Plan,
+    kind=st.just(Kind.SOFTWARE),
+    target_version=st.from_regex(r"[ -\[\]-~]{0,16}", fullmatch=True),
+    pid=st.binary(min_size=8, max_size=8),
+    size_bytes=st.integers(1, 65535 * 32),
+    segment_size_bytes=st.integers(32, 500),
+    version_check_code=st.integers(0, 0xFFFF),
+    timers=timers,
 )
-readings = st.builds(Reading, result=st.none() | integers, version=maybe, state=st.none() | integers)
+readings = st.builds(
+    Reading,
+    result=st.none() | integers,
+    version=maybe,
+    state=st.none() | integers,
+    segment=st.none() | st.integers(0, 0xFFFF),
+)
 
 
 @st.composite

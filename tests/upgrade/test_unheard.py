@@ -9,6 +9,7 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.object5 import (
     ExecuteUpdate,
     GrantDownload,
+    ObserveState,
     ReadResult,
     ReadState,
     StateReported,
@@ -94,3 +95,31 @@ def test_a_refused_execute_keeps_its_one_repetition_after_a_loss(script):
     script.device(ExecuteRefused(code="4.05")).server(ReadState())
     script.device(StateReported(state=2, asked=True)).server(*script.asked)
     script.ends(State.FAILED, Failure.UPDATE_FAILED, "5/0/2: 4.05 (in State 2)")
+
+
+def test_execute_that_overtook_an_acknowledgement(script):
+    """The device is Downloaded when it hears that we know: it repeats its notification, unheard as a copy."""
+    script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05")).server(ReadState())
+    script.device(StateReported(state=1, asked=True)).stands(State.WAIT_EXECUTE)
+    script.deadline(10).server(ReadState())
+    script.device(StateReported(state=2, asked=True)).server(ExecuteUpdate()).stands(State.EXECUTE)
+
+
+@pytest.mark.parametrize("state", [2, 3, 0])
+def test_what_is_heard_while_it_is_waited_for(script, state):
+    """Downloaded after all, or further already; a repeated Downloading is no news."""
+    script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05")).server(ReadState())
+    script.device(StateReported(state=1, asked=True)).restart(ObserveState())
+    script.device(StateReported(state=1)).stands(State.WAIT_EXECUTE)
+    script.device(StateReported(state=state)).server(*script.asked)
+    script.stands({2: State.EXECUTE, 3: State.UPDATING, 0: State.READ_RESULT}[state])
+
+
+def test_a_device_that_stays_downloading_has_refused(script):
+    """As published, once it had a minute."""
+    script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05")).server(ReadState())
+    for _ in range(6):
+        script.device(StateReported(state=1, asked=True)).stands(State.WAIT_EXECUTE)
+        script.deadline(10).server(ReadState())
+    script.device(StateReported(state=1, asked=True)).server(*script.asked)
+    script.ends(State.FAILED, Failure.UPDATE_FAILED, "5/0/2: 4.05 (in State 1)")

@@ -16,6 +16,7 @@ from headgate.edge.events import Announcer, DownloadCompleted, DownloadEvent, Do
 from headgate.edge.grant import Grant
 from headgate.edge.keys import Keys, uri_of
 from headgate.edge.paths import path_bytes
+from headgate.edge.segments import SegmentDownload, SegmentGrants
 from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
 from headgate.edge.watch import Watch
 from headgate.engine.catalog import Catalog
@@ -287,6 +288,8 @@ class Edge:
 
     def withdraw(self, what: str | Grant) -> bool:
         """Stop serving a public path or a grant; False when it was not served any more."""
+        if isinstance(what, SegmentDownload):
+            return self.segments.withdraw(what)
         if isinstance(what, Grant):
             if self._grants.get(what.index) is not what:
                 return False
@@ -297,6 +300,11 @@ class Edge:
             return withdrawn
         joined = path_bytes(what)
         return self._discovery.remove(joined) and self._catalog.withdraw(joined)
+
+    @property
+    def segments(self) -> SegmentGrants:
+        """Grants of packages by PCP segments; `withdraw` takes them too."""
+        return SegmentGrants(self._catalog, self._grants, self._grants_max, self._deliver)
 
     @property
     def authority(self) -> str:

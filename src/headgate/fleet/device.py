@@ -21,6 +21,7 @@ from headgate.fleet.firmware import Firmware
 from headgate.fleet.messaging import Ended, Messaging, Refusal, Reply
 from headgate.fleet.objects import (
     CANCEL,
+    CELL_ID,
     CONNECTIVITY,
     CONTAINER,
     DATA_DOWN,
@@ -33,6 +34,7 @@ from headgate.fleet.objects import (
     REBOOT,
     RESULT,
     SERVER,
+    SIGNAL,
     STATE,
     UPDATE,
     UPDATE_TRIGGER,
@@ -46,6 +48,7 @@ from headgate.fleet.objects import (
 from headgate.fleet.observations import Observation, Observations
 from headgate.fleet.outcome import Outcome
 from headgate.fleet.profile import Moves, Profile, Report
+from headgate.fleet.radio import UNKNOWN_CLASS
 from headgate.fleet.registration import Registration, uint
 from headgate.fleet.requests import Requests
 from headgate.wire.coap import Message
@@ -200,7 +203,8 @@ class Device:
         else:
             self.asleep = True
 
-    def _wake(self, now: float) -> None:
+    def wake(self, now: float) -> None:
+        """Be there to hear the answer to what is about to be sent."""
         if self.asleep:
             self.asleep = False
             if self.profile.moves is Moves.WAKE:
@@ -209,7 +213,7 @@ class Device:
 
     def moves_for_update(self, now: float) -> None:
         """An Update or De-register is about to be sent."""
-        self._wake(now)
+        self.wake(now)
         if self.profile.moves is Moves.UPDATE:
             self._generations[MAIN] += 1
 
@@ -225,7 +229,7 @@ class Device:
 
     def _report(self, now: float) -> None:
         """What the device wakes for."""
-        self._wake(now)
+        self.wake(now)
         self._report_later(now)
         if self.profile.report is Report.SEND and self.registration.location is not None:
             self._send(now)
@@ -248,24 +252,32 @@ class Device:
 
     def notify(self, path: Path, now: float, ended: Ended | None = None, *, as_before: bool = False) -> bool:
         """Tell who observes `path`, or did so before the boot; False where nobody does, and nothing ends."""
+        self.wake(now)
         kept = self._kept if as_before else None
+
+        def again(now: float) -> None:
+            self.notify(path, now, ended, as_before=as_before)
 
         def payload_of(accept: int | None) -> tuple[int | None, bytes]:
             resources = self._requests.read(path)
             assert resources is not None
             return self._requests.written(path, resources, accept)
 
-        return self.observations.notify(path, self.main, payload_of, now, ended, kept)
+        return self.observations.notify(path, self.main, payload_of, now, ended, again, kept)
 
     def tell(self, data: bytes, now: float, ended: Ended | None = None) -> bool:
         """Notify 19/0/0 with `data`; False where nobody observes it."""
+        self.wake(now)
+
+        def again(now: float) -> None:
+            self.tell(data, now, ended)
 
         def payload_of(accept: int | None) -> tuple[int | None, bytes]:
             if accept is None or accept == ContentFormat.OPAQUE:
                 return int(ContentFormat.OPAQUE), data
             return self._requests.written(DATA_UP, Resources({DATA_UP: data}), accept)
 
-        return self.observations.notify(DATA_UP, self.main, payload_of, now, ended)
+        return self.observations.notify(DATA_UP, self.main, payload_of, now, ended, again)
 
     # -- what the server asks --
 
@@ -289,7 +301,10 @@ class Device:
         return {}
 
     def was_read(self, resources: Resources, now: float) -> None:
-        """These values were told: the end of an upgrade may be among them."""
+        """These values were told: the radio's, or the end of an upgrade, may be among them."""
+        if CELL_ID in resources:
+            whole = SIGNAL in resources
+            self.log.radio_class = self.profile.radio.radio_class if whole else UNKNOWN_CLASS
         if self.log.upgrading_since_s is None:
             return
         if resources.get(RESULT) or (self.firmware.is_new and VERSION in resources):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from headgate.fleet.objects import PACKAGE_URI, RESULT, STATE, UPDATE, VERSION
+from headgate.fleet.objects import CELL_ID, PACKAGE_URI, RESULT, STATE, UPDATE, VERSION
 from headgate.fleet.profile import HEALTHY, RESETS, SILENT, Misbehaviour, Notify, Profile, Update
 from headgate.wire.numbers import (
     BAD_REQUEST,
@@ -44,7 +44,6 @@ INVALID_URI = "Invalid URI"
 UPDATE_FAILED = "Firmware update failed"
 
 EARLY = 2  # blocks after which a download goes wrong
-CELL_ID = Path(4, 0, 8)
 RADIO = Path(4, 0)
 
 
@@ -71,6 +70,8 @@ def gives_up(result: int, blocks: int = EARLY) -> Misbehaviour:
 
 ALL_RESULTS: Mapping[str, object] = {"results": None, "notify": Notify.CONFIRMABLE, "pmin_s": 0.0}
 """So that the Result is told at all, and in time: one that comes after a timer is that timer's cause."""
+TALKATIVE: Mapping[str, object] = {"report_interval_s": 60.0}
+"""So that it is awake, and answers, within three minutes of being asked again."""
 
 TABLE: dict[str, Fault] = {
     # What the platform finds.
@@ -93,7 +94,9 @@ TABLE: dict[str, Fault] = {
     "stalls": Fault(failure=DOWNLOADED_TIMEOUT, misbehaviour=Misbehaviour(stalls=EARLY)),
     "ignores Execute": Fault(failure=UPDATE_START_TIMEOUT, misbehaviour=refuses(POST, UPDATE, SILENT)),
     "dies updating": Fault(failure=CHECK_TIMEOUT, misbehaviour=Misbehaviour(update=Update.DIES)),
-    "hangs updating": Fault(failure=RESULT_TIMEOUT, misbehaviour=Misbehaviour(update=Update.HANGS)),
+    "hangs updating": Fault(
+        failure=RESULT_TIMEOUT, misbehaviour=Misbehaviour(update=Update.HANGS), profile=TALKATIVE
+    ),
     "hides its result": Fault(
         failure=RESULT_TIMEOUT,
         misbehaviour=Misbehaviour(update=Update.REVERTS, answers={(GET, RESULT): NOT_FOUND}),
@@ -108,7 +111,9 @@ TABLE: dict[str, Fault] = {
     "Result 7": Fault(failure=INVALID_URI, misbehaviour=gives_up(7, blocks=0), profile=ALL_RESULTS),
     "Result 8": Fault(failure=UPDATE_FAILED, misbehaviour=Misbehaviour(update=Update.FAILS)),
     "Result 9": Fault(failure=INVALID_URI, misbehaviour=gives_up(9, blocks=0), profile=ALL_RESULTS),
-    "comes back old": Fault(failure=UPDATE_FAILED, misbehaviour=Misbehaviour(update=Update.REVERTS)),
+    "comes back old": Fault(
+        failure=UPDATE_FAILED, misbehaviour=Misbehaviour(update=Update.REVERTS), profile=TALKATIVE
+    ),
     "refuses URI": Fault(failure=INVALID_URI, misbehaviour=refuses(PUT, PACKAGE_URI, BAD_REQUEST)),
     "forbids URI": Fault(failure=UPDATE_FAILED, misbehaviour=refuses(PUT, PACKAGE_URI, METHOD_NOT_ALLOWED)),
     "refuses Execute": Fault(failure=UPDATE_FAILED, misbehaviour=refuses(POST, UPDATE, METHOD_NOT_ALLOWED)),

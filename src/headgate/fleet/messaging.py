@@ -167,10 +167,12 @@ class Messaging:
 
     def next_timer(self) -> float | None:
         """When to call `expire`."""
+        if not (self._waiting or self._asked or self._separate):
+            return None
         due = [exchange.due_s for exchange in self._waiting.values()]
         due += [exchange.due_s for exchange in self._asked.values()]
         due += [due_s for due_s, _, _ in self._separate]
-        return min(due, default=None) if due else None
+        return min(due)
 
     def expire(self, now: float) -> None:
         """Send again what was not acknowledged, give up what was sent often enough."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headgate.fleet.alarms import Alarms
+from headgate.fleet.alarms import Action, Alarms
 from headgate.fleet.messaging import Ended, Messaging
 from headgate.fleet.profile import Notify, Profile
 from headgate.fleet.registration import uint
@@ -66,22 +66,20 @@ class Observations:
         payload_of: Callable[[int | None], tuple[int | None, bytes]],
         now: float,
         ended: Ended | None,
+        again: Action,
         kept: Observation | None = None,
     ) -> bool:
         """Tell the value that `payload_of` gives for the format wanted. False where nobody hears of it.
 
-        It is told to `kept`, an observation of before the boot, where there is one.
+        Where pmin is not over yet, `again` is called when it is. It is told to `kept`, an observation from
+        before the boot, where there is one.
         """
         observation = kept or self._by_path.get(path)
         if observation is None or self._profile.notify is Notify.NEVER:
             return False
         wait_s = observation.told_s + self._profile.pmin_s - now
         if wait_s > 0.0:
-
-            def later(now: float) -> None:
-                self.notify(path, messaging, payload_of, now, ended, kept)
-
-            self._alarms.set(f"pmin {path}", now + wait_s, later)
+            self._alarms.set(f"pmin {path}", now + wait_s, again)
             return True
         observation.told_s = now
         observation.number = (observation.number + 1) % NUMBERS

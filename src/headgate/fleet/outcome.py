@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    """One upgrade, from the URI taken to the end told."""
+
+    began_s: float
+    ended_s: float
+    radio_class: str
 
 
 @dataclass(slots=True)
@@ -47,10 +56,12 @@ class Outcome:
     result: int = 0
     """Update Result of the last download or update."""
 
+    radio_class: str = ""
+    """The class by what the server read last: the device's own, or U where it read the cell ID alone."""
     upgrading_since_s: float | None = None
     """When the URI was taken whose upgrade is not over yet."""
-    upgrades: list[tuple[float, float]] = field(default_factory=list)
-    """From the URI taken to the end told: result or new version read, observation ended, URI cleared."""
+    upgrades: list[Interval] = field(default_factory=list)
+    """The end is told by a result or new version read, the observation ended, the URI cleared."""
 
     def began(self, now: float) -> None:
         """A package URI was taken."""
@@ -60,7 +71,7 @@ class Outcome:
     def ended(self, now: float) -> None:
         """The server was told, or told us, that this upgrade is over."""
         if self.upgrading_since_s is not None:
-            self.upgrades.append((self.upgrading_since_s, now))
+            self.upgrades.append(Interval(self.upgrading_since_s, now, self.radio_class))
             self.upgrading_since_s = None
 
 

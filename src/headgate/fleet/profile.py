@@ -274,7 +274,11 @@ QUIRKS: dict[str, Mapping[str, object]] = {
         "formats": (ContentFormat.TEXT, ContentFormat.SENML_JSON),
         "default_format": ContentFormat.TEXT,
     },
-    "silent on TLV": {"silent_accepts": frozenset({int(ContentFormat.TLV)})},
+    "silent on TLV": {
+        "silent_accepts": frozenset({int(ContentFormat.TLV)}),
+        "queue_mode": False,
+        "report_interval_s": 45.0,  # so that there is an occasion to ask again within three minutes
+    },
     "new port for each Update": {"moves": Moves.UPDATE},
     "alternate root": {"root": "lwm2m", "says_formats": True},
     "three-part version": {"lwm2m": "1.0.0"},

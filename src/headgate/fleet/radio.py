@@ -105,7 +105,7 @@ class Conditions:
     radio_class: str = "0"
 
 
-CLASSES = ("0", "1", "2")
+UNKNOWN_CLASS = "U"
 COVERAGES = {"0": GOOD, "1": MEDIUM, "2": DEEP, "U": MEDIUM}
 RSRP_DBM = {"0": (-111, -80), "1": (-121, -113), "2": (-131, -123)}
 SINR_DB = {"0": (8, 25), "1": (-2, 6), "2": (-12, -4)}
@@ -119,9 +119,9 @@ def conditions(
 
     The other ways are RSRP without its sign, RSRP in tenths, and SINR in tenths.
     """
-    if radio_class == "U":
+    if radio_class == UNKNOWN_CLASS:
         rsrp = rng.randint(*RSRP_DBM["1"])
-        return Conditions(cell_id=cell_id, smnc=smnc, rsrp=rsrp, sinr=None, radio_class="U")
+        return Conditions(cell_id=cell_id, smnc=smnc, rsrp=rsrp, sinr=None, radio_class=UNKNOWN_CLASS)
     rsrp, sinr = rng.randint(*RSRP_DBM[radio_class]), rng.randint(*SINR_DB[radio_class])
     if rng.random() < quirks:
         rsrp = rng.choice((-rsrp, rsrp * 10))

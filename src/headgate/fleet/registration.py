@@ -43,6 +43,9 @@ class Host(Protocol):
     alarms: Alarms
     main: Messaging
 
+    def wake(self, now: float) -> None:
+        """Something is about to be sent."""
+
     def registered(self, now: float) -> None:
         """The server has taken a Register."""
 
@@ -67,6 +70,7 @@ class Registration:
         if self._under_way:
             return
         self._under_way = True
+        self._host.wake(now)
         self.location = None
         self._host.alarms.cancel("update")
         self._payload = write_objects(links(self._host.profile))

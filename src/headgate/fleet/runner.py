@@ -26,7 +26,7 @@ from typing import Self
 
 from headgate.fleet.attached import Attached, Departure
 from headgate.fleet.device import DOWNLOAD, Device
-from headgate.fleet.outcome import peak
+from headgate.fleet.outcome import Interval, peak
 from headgate.fleet.radio import Link, LinkSettings
 
 DATAGRAM_MAX = 2048
@@ -35,6 +35,9 @@ READY_MAX = 512  # sockets of one turn
 DUE_MAX = 512  # timers of one turn
 WAIT_MIN_S = 0.0005  # timers that are due closer together are done together
 SPARE_FILES = 64  # that the rest of the process may want
+
+CellClass = tuple[int | None, str]
+"""A cell ID, and the class by what the server read of the device."""
 
 COUNTED = ("sent", "received", "send_failed", "receive_failed", "moved", "unreachable")
 
@@ -118,16 +121,16 @@ class Fleet:
 
     # -- what is counted --
 
-    def upgrading(self) -> dict[tuple[int | None, str], int]:
+    def upgrading(self) -> dict[CellClass, int]:
         """Devices between URI and end at this moment, by cell and class."""
-        found: dict[tuple[int | None, str], int] = {}
+        found: dict[CellClass, int] = {}
         for device in self.devices:
             if device.log.upgrading_since_s is not None:
-                key = (device.profile.radio.cell_id, device.profile.radio.radio_class)
+                key = (device.profile.radio.cell_id, device.log.radio_class)
                 found[key] = found.get(key, 0) + 1
         return found
 
-    def peaks(self) -> dict[tuple[int | None, str], int]:
+    def peaks(self) -> dict[CellClass, int]:
         """The most devices that ever were between URI and end together, by cell and class."""
         return peaks(self.devices, self.now)
 
@@ -266,15 +269,16 @@ class Fleet:
         return opened
 
 
-def peaks(devices: Iterable[Device], now: float) -> dict[tuple[int | None, str], int]:
+def peaks(devices: Iterable[Device], now: float) -> dict[CellClass, int]:
     """The most devices that ever were between URI and end together, by cell and class, as of `now`."""
-    intervals: dict[tuple[int | None, str], list[tuple[float, float]]] = {}
+    intervals: dict[CellClass, list[tuple[float, float]]] = {}
     for device in devices:
-        log, radio = device.log, device.profile.radio
-        found = intervals.setdefault((radio.cell_id, radio.radio_class), [])
-        found += log.upgrades
+        log, cell = device.log, device.profile.radio.cell_id
+        found = list(log.upgrades)
         if log.upgrading_since_s is not None:
-            found.append((log.upgrading_since_s, now))
+            found.append(Interval(log.upgrading_since_s, now, log.radio_class))
+        for began_s, ended_s, radio_class in found:
+            intervals.setdefault((cell, radio_class), []).append((began_s, ended_s))
     return {key: peak(found) for key, found in intervals.items()}
 
 

@@ -7,4 +7,5 @@ statements   what a batch is written by
 schema       migrations
 sqlite, postgres, backend    what each database does in its own way
 packages     package bytes as files named by their SHA-256
+archive      what vendors pack: a package and its description
 """

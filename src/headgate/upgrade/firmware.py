@@ -23,31 +23,20 @@ from headgate.upgrade.choices import (
     package_reported,
     poll,
     progressed,
-    read_again,
     result_by_itself,
-    result_in_check,
-    result_read,
-    result_while_waiting,
-    returned,
+    state_before_execute,
     state_before_start,
-    state_in_check,
     state_of_executor,
     state_of_refuser,
     state_of_refusing_executor,
     state_of_unheard,
     state_of_writer,
-    state_read,
     state_read_of_executor,
     state_while_downloading,
-    state_while_updating,
-    state_while_waiting,
-    unobserved,
     uri_cleared,
     uri_refused,
     uri_unanswered,
     uri_written,
-    version_read,
-    version_while_waiting,
     withdrawn,
 )
 from headgate.upgrade.events import (
@@ -66,6 +55,7 @@ from headgate.upgrade.events import (
     DeviceRegistered,
     DownloadProgressed,
     DownloadStarted,
+    ExecuteAccepted,
     ExecuteRefused,
     TaskCancelled,
     VersionRefused,
@@ -106,6 +96,21 @@ from headgate.upgrade.object5 import (
     WithdrawDownload,
     WriteUri,
 )
+from headgate.upgrade.opening import opening
+from headgate.upgrade.results import (
+    read_again,
+    result_in_check,
+    result_read,
+    result_while_waiting,
+    returned,
+    state_in_check,
+    state_read,
+    state_while_updating,
+    state_while_waiting,
+    unobserved,
+    version_read,
+    version_while_waiting,
+)
 from headgate.upgrade.rows import (
     ASKED,
     CANCELLABLE,
@@ -116,7 +121,6 @@ from headgate.upgrade.rows import (
     checking,
     endings,
     executing,
-    opening,
     registered,
     these,
     updating,
@@ -163,7 +167,7 @@ FIRMWARE = Negotiation(
     {
         **opening(
             own=OWN,
-            ask_version=ReadVersion(),
+            ask_version=(ReadVersion(),),
             version_at="3/0/3",
             version_refused=Failure.VERSION_TIMEOUT,
             radio_step=6,
@@ -305,6 +309,24 @@ FIRMWARE = Negotiation(
             },
             ignored=these(SET_UP, RESULT_ANSWERS, ExecuteRefused, ObserveRefused, ObservationEnded),
         ),
+        State.WAIT_EXECUTE: Row(
+            step=12,
+            waits="the device to be Downloaded by its own account",
+            at="5/0/3",
+            resume=(ObserveState(),),
+            stage=Stage.EXECUTE,
+            deadline=Deadline(timer="read_again_s", share=1 / 6, passed=State.CHECK_EXECUTE),
+            on={
+                **states(state_before_execute),
+                ExecuteAccepted: State.UPDATING,
+                TaskCancelled: withdrawn,
+                DeviceRegistered: registered(ObserveState()),
+            },
+            ignored=these(
+                *(PAST, SET_UP, VERSION_ANSWERS, RESULT_ANSWERS, STATE_REFUSALS),
+                *(ExecuteRefused, ObservationEnded, CommandReset, DeviceHeard),
+            ),
+        ),
         State.UPDATING: updating(
             step=13,
             resume=(ObserveState(),),
@@ -385,6 +407,7 @@ FIRMWARE = Negotiation(
             at="3/0/3",
             enter=(ReadResult(), ReadVersion()),
             proves=lambda task: True,  # what 3/0/3 names is what runs
+            early=True,
             on={
                 **states(state_in_check),
                 ResultReported: result_in_check,

@@ -68,7 +68,7 @@ def reading_text(reading: Reading) -> str:
     """A reading as JSON; nothing for nothing read."""
     if reading == NOTHING_READ:
         return ""
-    return json.dumps({"result": reading.result, "version": reading.version, "state": reading.state})
+    return json.dumps(asdict(reading))
 
 
 def reading_of(text: str) -> Reading:
