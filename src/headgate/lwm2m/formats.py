@@ -7,12 +7,11 @@ the registration and comes first the next time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from headgate.lwm2m.commands import Command, Discover, Observe, Read, Write
 from headgate.lwm2m.objects import opaque, single
-from headgate.lwm2m.registration import Registration
+from headgate.lwm2m.registration import Formats, Registration
 from headgate.wire.formats import ContentFormat
 from headgate.wire.numbers import (
     BAD_OPTION,
@@ -97,8 +96,6 @@ def proven(command: Command, content_format: int | None, registration: Registrat
     return kind is None or (kind.value, content_format) in registration.formats
 
 
-def learned(
-    formats: Iterable[tuple[str, int | None]], kind: Kind, content_format: int | None
-) -> tuple[tuple[str, int | None], ...]:
+def learned(formats: Formats, kind: Kind, content_format: int | None) -> Formats:
     """What is known of a device's formats when this one has worked."""
     return tuple(sorted(({**dict(formats), kind.value: content_format}).items()))

@@ -213,10 +213,10 @@ class Server:
         CampaignError and StoreError, with nothing made.
         """
         house = self._in
-        stored = house.packages.get(package)
         if len(name) > NAME_MAX:
             raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
         await house.packages.downloads.load(package)
+        stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
         now = house.clock.now()
         campaign = Campaign(
             id=secrets.token_hex(CAMPAIGN_ID_BYTES),
