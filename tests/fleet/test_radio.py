@@ -87,7 +87,7 @@ def behind(link: LinkSettings | None = None, **changes: object) -> Attached:
 
 def test_what_a_device_sends_takes_its_time():
     """The Register leaves the air a latency after it was sent."""
-    attached = behind(LinkSettings(loss=0.0), coverage=DEEP)
+    attached = behind(LinkSettings(loss=0.0), coverage=GOOD)
     assert not attached.run(0.0)
     due_s = attached.next_timer()
     assert due_s > 0.0
