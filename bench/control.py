@@ -1,14 +1,16 @@
-"""How much does deciding cost? Nanoseconds of CPU per event of a negotiation, and per slot that moves on."""
+"""How much does the control plane cost? Per event decided, per slot, per report stored, per task restored."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headgate.upgrade import advance
 from headgate.upgrade.admission import Admission, Limits, Scope
+from headgate.upgrade.campaign import CampaignState
 from headgate.upgrade.events import (
     Activated,
     DeviceHeard,
@@ -30,8 +32,12 @@ from headgate.upgrade.object5 import (
 )
 from headgate.upgrade.radio import Cell, Measurement, RadioClass, RadioReport, RadioRules, measured
 from headgate.upgrade.task import Kind, Plan, State, Task, evolved
+from orchestra import House
+from wired import WiredHouse
 
 NOON_S = 1_767_268_800.0
+BATCH = 256  # datagrams that one turn of the pump takes
+BATCH_ROWS = 8_000
 PLAN = Plan(kind=Kind.FIRMWARE, target_version="V1.1", pid=bytes(8))
 REPORT = RadioReport(rsrp=-98, sinr=9, cell_id=187654321, smcc=460, smnc=0)
 BEFORE: tuple[Event, ...] = (
@@ -123,3 +129,113 @@ def bench_slot(benchmark: Any, scope: Scope, waiting: int, quick: bool) -> None:
     grant()
     benchmark.pedantic(turn_over, rounds=5, warmup_rounds=1)
     benchmark.extra_info.update(per=rounds, waiting=len(tasks), holding=len(holders))
+
+
+# -- the whole control plane --
+
+
+@pytest.mark.benchmark(group="control")
+def bench_reports_durable(benchmark: Any, tmp_path: Path, quick: bool) -> None:
+    """Datagrams of devices through Exchange, LwM2M server, advance and a durable commit: one thread.
+
+    Each report is a message of a device that changes something, or answers a command. The devices' own work
+    is done between the rounds that are measured, whose times are added up.
+    """
+    devices = 200 if quick else 4_000
+    house = WiredHouse(tmp_path)
+    names = [f"urn:imei:86{number:013d}" for number in range(devices)]
+    for name in names:
+        house.device(name, cell_id=1 + names.index(name) // 40)
+    clients = list(house.clients.values())
+    reports, spent_s, spent_cpu_s, commits = 0, 0.0, 0.0, 0
+    arriving: list[tuple[Any, bytes]] = []
+
+    def serve() -> None:
+        """What the server does about what has arrived, up to its commit and what leaves after that."""
+        nonlocal reports, spent_s, spent_cpu_s, commits
+        begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+        desk, orchestrator = house.desk, house.orchestrator
+        for remote, datagram in arriving:
+            for happening in desk.receive(remote, datagram, house.now):
+                reports += 1
+                orchestrator.happened(happening, house.now)
+        while (due := orchestrator.next_timer()) is not None and due <= house.now:
+            orchestrator.expire(house.now)
+            if orchestrator.gathered > BATCH_ROWS:
+                break
+        turn = orchestrator.turn()
+        if turn is not None:
+            house.database.commit(turn.batch)
+            orchestrator.committed(turn, house.now)
+            commits += 1
+        spent_s += time.perf_counter() - begun_s
+        spent_cpu_s += time.process_time() - begun_cpu_s
+
+    def upgrade() -> None:
+        house.campaign(*names)
+        idle = 0
+        while idle < 3:
+            house.now += 0.01
+            leaving = house.desk.take()
+            answers = [(house.clients[remote[0].decode()], datagram) for remote, datagram in leaving]
+            said = [(each.remote, each.receives(datagram, house.now)) for each, datagram in answers]
+            said += [(each.remote, each.says(house.now)) for each in clients]
+            heard = [(remote, datagram) for remote, datagram in said if datagram is not None]
+            idle = 0 if heard else idle + 1
+            for start in range(0, max(len(heard), 1), BATCH):
+                arriving[:] = heard[start : start + BATCH]
+                serve()
+
+    benchmark.pedantic(upgrade, rounds=1)
+    counters = house.database.counters("c1")
+    assert counters == {**dict.fromkeys(counters, 0), "state success": devices}
+    benchmark.extra_info.update(
+        per=reports,
+        reports_per_s=round(reports / spent_s),
+        reports_per_cpu_s=round(reports / spent_cpu_s),
+        commits=commits,
+        per_commit=round(reports / commits),
+    )
+    house.close()
+
+
+@pytest.fixture
+def hundred_thousand(quick: bool) -> list[str]:
+    """Their names."""
+    return [f"urn:imei:86{number:013d}" for number in range(1_000 if quick else 100_000)]
+
+
+def made(house: House, names: list[str]) -> None:
+    """A campaign for these devices, each of its transactions committed."""
+    house.campaign(*names)
+    while house.orchestrator.next_timer() == 0.0:
+        house.orchestrator.expire(house.now)
+        house.commit()
+
+
+@pytest.mark.benchmark(group="control")
+def bench_create_100000_tasks(benchmark: Any, tmp_path: Path, hundred_thousand: list[str]) -> None:
+    """A campaign until it runs: a task for each device is stored, and the first begin."""
+    house = House(tmp_path)
+
+    def create() -> None:
+        house.campaign(*hundred_thousand)
+        while house.orchestrator.campaign("c1").state is CampaignState.CREATING:
+            house.orchestrator.expire(house.now)
+            house.commit()
+
+    benchmark.pedantic(create, rounds=1)
+    assert sum(house.database.counters("c1").values()) == len(hundred_thousand)
+    benchmark.extra_info.update(per=len(hundred_thousand), commits=house.commits)
+    house.close()
+
+
+@pytest.mark.benchmark(group="control")
+def bench_restore_100000_tasks(benchmark: Any, tmp_path: Path, hundred_thousand: list[str]) -> None:
+    """A restart with so many active tasks: until the orchestrator would take the first datagram."""
+    house = House(tmp_path)
+    made(house, hundred_thousand)
+    benchmark.pedantic(house.kill, rounds=3)
+    assert len(house.orchestrator.roster.active) == len(hundred_thousand)
+    benchmark.extra_info.update(per=len(hundred_thousand))
+    house.close()

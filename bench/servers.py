@@ -29,7 +29,7 @@ def say(**values: Any) -> None:
     print(json.dumps(values), flush=True)
 
 
-def serve_floor(reply_bytes: int) -> None:
+def serve_floor(reply_bytes: int, acknowledgement_bytes: int) -> None:
     """The floor: the same batches with no protocol, on a socket like the edge's."""
     from headgate.fleet.echo import Echo
 
@@ -38,7 +38,7 @@ def serve_floor(reply_bytes: int) -> None:
             udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         udp.bind((HOST, 0))
-        echo = Echo(udp.fileno(), reply_bytes)
+        echo = Echo(udp.fileno(), reply_bytes, acknowledgement_size=acknowledgement_bytes)
         thread = threading.Thread(target=echo.run)
         thread.start()
         say(port=udp.getsockname()[1], path="floor")
@@ -47,7 +47,9 @@ def serve_floor(reply_bytes: int) -> None:
         thread.join()
 
 
-async def serve_edge(body: Path, host: str | None, threads: int, smallest_block: int) -> None:
+async def serve_edge(
+    body: Path, host: str | None, threads: int, smallest_block: int, segment_grants: int, segment_size: int
+) -> None:
     """The edge with one public package, doing to itself what the commands say."""
     from headgate import Edge
 
@@ -60,11 +62,23 @@ async def serve_edge(body: Path, host: str | None, threads: int, smallest_block:
     ) as edge:
         package = await edge.publish("body", body)
         grant = edge.grant(package, "urn:dev:bench")
+        if segment_grants:
+            grant_segments(edge, package, segment_grants, segment_size)
         say(port=edge.port, path="body", grant=grant.key)
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             command, *arguments = line.split()
             say(**await COMMANDS[command](edge, *map(float, arguments)))
+
+
+def grant_segments(edge: Any, package: Any, count: int, size: int) -> None:
+    """Let that many devices have the package by segments."""
+    from bench.segments import VERSION, token_of
+    from headgate.engine.segments import Segments
+
+    segments = Segments(package, size=size)
+    for number in range(count):
+        edge.segments.grant(segments, f"urn:dev:{number}", version=VERSION, tokens=[token_of(number)])
 
 
 async def churn(edge: Any, per_s: float, seconds: float) -> dict[str, Any]:
@@ -136,18 +150,30 @@ def main() -> None:
     arguments.add_argument("kind", choices=("floor", "edge", "aiocoap"))
     arguments.add_argument("--body", type=Path)
     arguments.add_argument("--reply-bytes", type=int)
+    arguments.add_argument("--acknowledgement-bytes", type=int, default=0)
+    arguments.add_argument("--segment-grants", type=int, default=0)
+    arguments.add_argument("--segment-size", type=int, default=500)
     arguments.add_argument("--threads", type=int, default=0)
     arguments.add_argument("--host", default=HOST)
     arguments.add_argument("--smallest-block", type=int, default=16)
     given = arguments.parse_args()
     if given.kind == "floor":
-        serve_floor(given.reply_bytes)
+        serve_floor(given.reply_bytes, given.acknowledgement_bytes)
     elif given.kind == "aiocoap":
         asyncio.run(serve_aiocoap(given.body.read_bytes()))
     else:
         import uvloop
 
-        uvloop.run(serve_edge(given.body, given.host or None, given.threads, given.smallest_block))
+        uvloop.run(
+            serve_edge(
+                given.body,
+                given.host or None,
+                given.threads,
+                given.smallest_block,
+                given.segment_grants,
+                given.segment_size,
+            )
+        )
     os._exit(0)  # nothing left to clean up, and executor threads may still wait for input
 
 

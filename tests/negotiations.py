@@ -27,13 +27,36 @@ from headgate.upgrade.object5 import (
     WithdrawDownload,
     WriteUri,
 )
+from headgate.upgrade.object19 import (
+    AnswerSegment,
+    ConfirmDownload,
+    ConfirmUpgrade,
+    DataObserved,
+    DownloadReported,
+    ExecuteUpgrade,
+    NotificationAccepted,
+    NotificationDeclined,
+    NotifyVersion,
+    SegmentRequested,
+    UpgradeReported,
+    WithdrawSegments,
+)
 from headgate.upgrade.radio import Measurement, RadioReport, RadioRules, measured
-from headgate.upgrade.task import Kind, Mark, Plan, State, Task
+from headgate.upgrade.task import OF_ONE_STATE, Kind, Mark, Plan, State, Task
 
 NOON_S = 1_767_268_800.0  # a Thursday
 URI = "coap://edge.example/uzcLHuq3x1hFvCsO"
 OLD, TARGET = "V1.0", "V1.1"
 PLAN = Plan(kind=Kind.FIRMWARE, target_version=TARGET, pid=bytes.fromhex("4EA021B62388BDD4"))
+SOFTWARE_PLAN = Plan(
+    kind=Kind.SOFTWARE,
+    target_version=TARGET,
+    pid=PLAN.pid,
+    size_bytes=1300,
+    segment_size_bytes=500,
+    version_check_code=0x4EA0,
+)
+SEGMENT = SegmentRequested(version=TARGET, segment_index=0)
 REPORT = RadioReport(rsrp=-98, sinr=9, cell_id=0x1A2B, smcc=460, smnc=0)
 
 
@@ -73,7 +96,10 @@ def check_step(
     assert asked <= declared | set(table.rows[after.state].asking())
     # Invariants 6 and 7
     assert WriteUri not in asked or Mark.OBSERVED in after.marks
-    assert before.marks - {Mark.OBSERVED, Mark.READ_AGAIN} <= after.marks
+    assert before.marks - {Mark.OBSERVED, Mark.READ_AGAIN} - OF_ONE_STATE <= after.marks
+    assert after.state is before.state or after.marks.isdisjoint(OF_ONE_STATE)
+    assert NotifyVersion not in asked or Mark.GRANTED in after.marks
+    assert ExecuteUpgrade not in asked or after.state in (State.EXECUTE, State.UPDATING)
     # What is bound stays, and what was begun is undone.
     assert [getattr(after, name) for name in ("id", "endpoint", "plan", "uri")] == [
         getattr(before, name) for name in ("id", "endpoint", "plan", "uri")
@@ -83,9 +109,15 @@ def check_step(
     if after.state.terminal:
         assert AnnounceOutcome in asked
         assert (CancelObservation in asked) == (Mark.OBSERVED in after.marks)
-        assert (WithdrawDownload in asked) == (Mark.GRANTED in after.marks)
+        withdraw = WithdrawDownload if after.plan.kind is Kind.FIRMWARE else WithdrawSegments
+        assert (withdraw in asked) == (Mark.GRANTED in after.marks)
     if type(event) is TaskCancelled:
         assert after.state is State.CANCELLED
+    # Reports over PCP are answered, from the first question of the task to its last word.
+    if before.state not in (State.CREATED, State.WAIT_ONLINE, State.WAIT_AWAKE):
+        assert type(event) is not DownloadReported or ConfirmDownload in asked
+        assert type(event) is not UpgradeReported or ConfirmUpgrade in asked
+    assert AnswerSegment not in asked or type(event) is SegmentRequested
 
 
 class Script:
@@ -94,10 +126,15 @@ class Script:
     Lockstep: all that the server asks for must be said in a `server` line before anything else happens.
     """
 
-    def __init__(self, plan: Plan = PLAN) -> None:
+    def __init__(self, plan: Plan = PLAN, *, notified_before: bool = False) -> None:
         self.now = NOON_S
         self.task = Task.created(
-            id="task-1", endpoint="urn:imei:860000000000001", plan=plan, now=NOON_S, uri=URI
+            id="task-1",
+            endpoint="urn:imei:860000000000001",
+            plan=plan,
+            now=NOON_S,
+            uri=URI if plan.kind is Kind.FIRMWARE else "",
+            notified_before=notified_before,
         )
         self.asked: list[Effect] = []
 
@@ -167,7 +204,7 @@ class Script:
 
     def reach(self, state: State) -> Script:
         """Go to this state by the shortest way, without a word of it; time stands still."""
-        for event in WAY_TO[state]:
+        for event in WAYS[self.task.plan.kind][state]:
             self._happens(event)
             self.asked.clear()
         return self.stands(state)
@@ -197,3 +234,26 @@ WAY_TO: dict[State, tuple[Event, ...]] = {
     State.UPDATING: TO_UPDATE,
     State.READ_RESULT: (*TO_UPDATE, StateReported(state=0)),
 }
+
+TO_SUBSCRIBE = TO_SLOT[:3]
+TO_LINE = (*TO_SUBSCRIBE, DataObserved(), TO_SLOT[3])
+TO_NOTIFY = (*TO_LINE, SlotGranted(awake=True))
+TO_SEGMENTS = (*TO_NOTIFY, NotificationAccepted(), SEGMENT)
+TO_COMMAND = (*TO_SEGMENTS, DownloadReported(result=0))
+SOFTWARE_WAY_TO: dict[State, tuple[Event, ...]] = {
+    State.CREATED: (),
+    State.WAIT_ONLINE: TO_SLOT[:1],
+    State.QUERY_VERSION: TO_SLOT[:2],
+    State.SUBSCRIBE: TO_SUBSCRIBE,
+    State.QUERY_RADIO: TO_LINE[:-1],
+    State.QUERY_CELL: (*TO_LINE[:-1], RadioReported(radio=Measurement())),
+    State.WAIT_SLOT: TO_LINE,
+    State.WAIT_AWAKE: (*TO_LINE, SlotGranted(awake=False)),
+    State.NOTIFY: TO_NOTIFY,
+    State.COMPARE: (*TO_NOTIFY, NotificationDeclined(result=3)),
+    State.WAIT_START: TO_SEGMENTS[:-1],
+    State.DOWNLOADING: TO_SEGMENTS,
+    State.EXECUTE: TO_COMMAND,
+    State.UPDATING: (*TO_COMMAND, ExecuteAccepted()),
+}
+WAYS = {Kind.FIRMWARE: WAY_TO, Kind.SOFTWARE: SOFTWARE_WAY_TO}

@@ -17,6 +17,8 @@ for source in sorted(Path("ext/headgate").glob("*/*.pyx")):
     module = source.relative_to("ext").with_suffix("").as_posix()
     assert any(name.startswith(module + ".") and name.endswith(".so") for name in names), f"{module} is not compiled"
     assert module + ".pyi" in names, f"{module} has no stub"
+for source in Path("src").rglob("*.py"):  # migrations lie in folders that are no packages
+    assert source.relative_to("src").as_posix() in names, f"{source} is missing"
 assert "headgate/py.typed" in names
 assert any(name.endswith("licenses/LICENSE") for name in names)
 print(f"{len(names)} files, all compiled modules and stubs among them")

@@ -7,14 +7,15 @@ import os
 import sys
 
 STDERR_FILENO = 2
+NEEDED = ("typer", "rich", "pydantic_settings", "structlog", "sqlalchemy", "alembic")
 
 
 def main() -> None:
     """Run the command line, or say in one line what it needs."""
-    missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         print(
-            f"headgate: the command line needs {' and '.join(missing)}: pip install 'headgate[server]'",
+            f"headgate: the command line needs {', '.join(missing)}: pip install 'headgate[server]'",
             file=sys.stderr,
         )
         raise SystemExit(1)

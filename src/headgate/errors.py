@@ -55,6 +55,14 @@ class PackageTooLargeError(PackageError):
     """A package has more bytes than 2**20 blocks of the smallest size offered (RFC 7959 section 2.2)."""
 
 
+class PackageConflictError(PackageError):
+    """A package cannot be kept beside another: a device, or we ourselves, would take one for the other."""
+
+
+class ArchiveError(PackageError):
+    """A vendor archive is not one, or is larger, deeper or stranger than archives are allowed to be."""
+
+
 class GrantLimitError(HeadgateError):
     """All ledger records are in use; withdraw grants or raise the limit."""
 
@@ -63,5 +71,25 @@ class ExchangeLimitError(HeadgateError):
     """A table of the CoAP exchange is full; forget tokens that are not needed, or raise the bound named."""
 
 
+class CommandLimitError(HeadgateError):
+    """Too many commands wait for one device; drop those that are not wanted any more, or raise the bound."""
+
+
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
+
+
+class ConfigError(HeadgateError):
+    """A setting is unknown or impossible; the message names it, and where it was set."""
+
+
+class StoreError(HeadgateError):
+    """The store cannot be opened, written or read. What was to be stored is kept, and can be stored later."""
+
+
+class StoreFullError(StoreError):
+    """No room is left where the store lives; what was to be stored is kept until there is some."""
+
+
+class CampaignError(HeadgateError):
+    """There is no such campaign, or it cannot be made."""

@@ -40,13 +40,13 @@ class Stats:
     blocks: int
     """2.05 answers."""
     payload_bytes: int
-    """Their payload."""
+    """Bytes of packages, in them and in PCP segments."""
     last_blocks: int
-    """2.05 answers that ended their body: downloads served to the end, whoever asked."""
+    """2.05 answers and segments that ended their body: downloads served to the end, whoever asked."""
     answered: dict[str, int]
-    """Replies by code, "2.05" to "5.05", and Resets by cause."""
+    """Replies by code, "2.05" to "5.05", "segment" and its acknowledgements, and Resets by cause."""
     dropped: dict[str, int]
-    """Datagrams that deserve no answer, by cause."""
+    """Datagrams that deserve no answer, by cause, responses to the writes of segments among them."""
     handed_over: int
     """Datagrams for whoever takes what is not a package request."""
     ring_full: int
@@ -54,6 +54,7 @@ class Stats:
     batches: int
     """Receive calls that brought something."""
     sent: int
+    """Datagrams that left: one for each of `answered`, two for a segment that a CON asked for."""
     send_failed: int
     send_blocked: int
     receive_errors: int

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from headgate import DownloadCompleted, DownloadProgressed, DownloadStalled, DownloadStarted
-from headgate.edge import edge as edge_module
-from headgate.edge import events
+from headgate.edge import events, watch
 from headgate.transport.udp import UdpEndpoint
 from peer import Peer
 
@@ -256,7 +255,7 @@ def test_what_was_asked_before_the_close_is_told(run, edge_of, threads, body):
 
 def test_a_look_tells_a_bounded_number_per_turn_of_the_loop(run, edge_of, monkeypatch, body):
     """Downloads on the same loop are served between the turns, and nothing is left out."""
-    monkeypatch.setattr(edge_module, "TOLD_PER_TURN", 2)
+    monkeypatch.setattr(watch, "TOLD_PER_TURN", 2)
     turns = 0
     told_in: list[int] = []
     announce = events.Announcer.announce
@@ -283,7 +282,7 @@ def test_a_look_tells_a_bounded_number_per_turn_of_the_loop(run, edge_of, monkey
             for grant in grants:
                 await asyncio.to_thread(ask, edge, grant.key, 0)
             turn()
-            edge._look()
+            edge._watch.look()
             heard: set[object] = set()
             while len(heard) < len(grants):
                 event = await anext(reader)

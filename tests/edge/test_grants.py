@@ -350,3 +350,29 @@ def test_secrets_are_random(run, edge_of, body):
         assert len(keys) == 20
 
     run(main())
+
+
+def test_a_uri_is_known_before_the_grant(run, edge_of, body):
+    """It is part of what a task stores first; the package may not even be loaded yet."""
+
+    async def main() -> None:
+        async with edge_of(secret=b"the same after a restart") as edge:
+            package = await edge.load(body)
+            uri = edge.uri(package.etag, "device")
+            assert edge.uri(package, "device") == uri
+            assert edge.stats.grants == 0
+            assert edge.grant(package, "device").uri == uri
+            assert edge.uri(package, "another device") != uri
+
+    run(main())
+
+
+def test_a_uri_that_no_device_can_be_given_is_refused(run, edge_of):
+    """LwM2M's Package URI has at most 255 bytes."""
+
+    async def main() -> None:
+        async with edge_of(authority="x" * 240) as edge:
+            with pytest.raises(PathError, match="at most 255 bytes"):
+                edge.uri(bytes(8), "device")
+
+    run(main())

@@ -278,3 +278,52 @@ def test_a_withdrawn_package_gives_back_what_it_held(run, edge_of, long_file, tm
 def test_the_default_spool_takes_files():
     """/var/tmp where it can be written to, else what the platform says."""
     assert os.access(default_spool(), os.W_OK | os.X_OK)
+
+
+# -- mapped where it is --
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_535, 65_536, 200_001])
+def test_a_file_that_never_changes_is_served_in_place(run, edge_of, download, tmp_path, long_body, length):
+    """Without a copy: the spool is not even there. Hashes are those of a copy; deleting it does no harm."""
+    file = tmp_path / "v2.bin"
+    file.write_bytes(long_body[:length])
+
+    async def main() -> None:
+        async with edge_of(spool=tmp_path / "missing") as edge:
+            package = await edge.load(file, in_place=True)
+            assert package.etag == (await edge.load(long_body[:length])).etag
+            file.unlink()
+            await edge.publish("fw", package)
+            assert await download(edge, "fw") == long_body[:length]
+
+    run(main())
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_in_place_is_a_package_error(run, edge_of, tmp_path, monkeypatch, what):
+    """With the same words as of a copy."""
+    make, why = UNREADABLE[what]
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "package"
+    make(path)
+
+    async def main() -> None:
+        with pytest.raises(PackageError, match=why):
+            await edge_of().load(path, in_place=True)
+
+    run(main())
+
+
+def test_a_mapping_in_place_that_fails_is_a_package_error(run, edge_of, long_file, monkeypatch):
+    """Told by the package's name alone: there is no spool in it."""
+
+    def refuse(fd: int, length: int) -> memoryview:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    async def main() -> None:
+        monkeypatch.setattr(snapshot, "map_file", refuse)
+        with pytest.raises(PackageError, match=f"cannot read {long_file}: Cannot allocate memory"):
+            await edge_of().load(long_file, in_place=True)
+
+    run(main())

@@ -10,7 +10,10 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
+from headgate.engine.segments import SegmentGrant, Segments
 from lockstep import Lockstep
+
+DOWNLINK = bytes.fromhex("B2 3139 01 31 01 30 11 2A")  # 19/1/0, Content-Format 42
 
 
 @pytest.fixture
@@ -67,3 +70,14 @@ def make_script():
     yield make
     for lockstep in scripts:
         lockstep.quiet()
+
+
+@pytest.fixture
+def make_grant(ledger, make_package):
+    """A segment grant of these bytes to a device that asks for V1.0."""
+
+    def make(body, *, size=500, version=b"V1.0", **how):
+        segments = Segments(make_package(body), size=size)
+        return SegmentGrant(ledger, segments, version=version, downlink=DOWNLINK, **how)
+
+    return make

@@ -1,4 +1,4 @@
-"""Message ids: 64 k per device, none used again within EXCHANGE_LIFETIME. RFC 7252 section 4.4."""
+"""Message ids: 32 k per device, none used again within EXCHANGE_LIFETIME. RFC 7252 section 4.4."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_ids_count_up_from_chance(make_script):
 
 
 def test_ids_wrap():
-    """65535 is followed by 0."""
+    """32767 is followed by 0: what is above belongs to segments (ADR 0016)."""
     peer = Peer("device", "remote", 65535)
-    assert [peer.take_message_id(0.0, 1.0) for _ in range(2)] == [65535, 0]
+    assert [peer.take_message_id(0.0, 1.0) for _ in range(2)] == [32767, 0]
 
 
 def test_all_ids_are_used_before_any_again():
-    """65536 messages at once; then none, until the first segment is free."""
+    """32768 messages at once; then none, until the first segment is free."""
     peer = Peer("device", "remote", 12345)
     ids = Counter(peer.take_message_id(0.0, LIFETIME_S) for _ in range(MESSAGE_IDS))
     assert len(ids) == MESSAGE_IDS

@@ -335,8 +335,8 @@ def test_discovery_that_is_published_is_answered_here(catalog):
 def test_outcomes_are_in_the_order_of_replies_silences_and_the_rest(respond):
     """Names of replies come before "short", those of silence before "handed over": callers cut there."""
     assert OUTCOMES[: OUTCOMES.index("short")] == (
-        "2.05", "2.03", "4.00", "4.02", "4.04", "4.05", "4.06", "4.12", "4.13", "5.05",
-        "ping", "format error", "bad option", "unexpected response",
+        "2.05", "segment", "2.03", "4.00", "4.02", "4.04", "4.05", "4.06", "4.12", "4.13", "5.05",
+        "ping", "format error", "bad option", "unexpected response", "segment copy", "separate response",
     )  # fmt: skip
     assert OUTCOMES[-1] == "handed over"
     assert len(set(OUTCOMES)) == len(OUTCOMES)

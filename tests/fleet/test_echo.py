@@ -94,6 +94,16 @@ def test_drain_leaves_the_rest_after_eight_batches(server, client):
     assert echo.datagrams == 600
 
 
+def test_an_acknowledgement_leaves_before_each_reply(server, client):
+    """A floor for servers that answer by two datagrams: full batches too, and a batch that is not full."""
+    echo = Echo(server.fileno(), 8, acknowledgement_size=4)
+    for _ in range(70):
+        client.send(b"12345678")
+    assert echo.drain() == echo.datagrams == 140
+    heard = [client.recv(2048) for _ in range(140)]
+    assert heard == [b"1234", b"12345678"] * 70
+
+
 def test_stop_before_run_returns_at_once(server):
     """`stop` is a state, not an event: there is no moment at which it goes unseen."""
     echo = Echo(server.fileno(), 1)
@@ -106,6 +116,8 @@ def test_reply_size_is_bounded(server):
     for size in (0, 2049):
         with pytest.raises(ValueError, match="reply_size"):
             Echo(server.fileno(), size)
+    with pytest.raises(ValueError, match="acknowledgement_size"):
+        Echo(server.fileno(), 1, acknowledgement_size=2049)
 
 
 @pytest.mark.parametrize(

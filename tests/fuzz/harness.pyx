@@ -16,13 +16,15 @@ from headgate.engine.catalog cimport (
 )
 from headgate.engine.ledger cimport MARK_BOTH, MARK_NONE, RECORD_SIZE, Ledger, Record
 from headgate.engine.package cimport ETAG_LENGTH, Body, Package
-from headgate.engine.responder cimport (
-    AMPLIFICATION_MAX, ANSWERED_BAD_OPTION, ANSWERED_BAD_REQUEST, ANSWERED_CONTENT,
-    ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE, ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED,
-    ANSWERED_PROXYING, ANSWERED_TOO_LARGE, ANSWERED_VALID, DROPPED_MULTICAST, DROPPED_UNMATCHED,
-    HANDED_OVER, OUTCOME_REPLIES, REPLY_HEAD_MAX, RESET_BAD_OPTION, RESET_PING, RESET_RESPONSE, Outcome,
-    Reply, Responder, ResponderPolicy, respond,
+from headgate.engine.reply cimport (
+    ACKNOWLEDGED_COPY, ACKNOWLEDGED_RESPONSE, ACKNOWLEDGEMENT_LENGTH, ANSWERED_BAD_OPTION,
+    ANSWERED_BAD_REQUEST, ANSWERED_CONTENT, ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE,
+    ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED, ANSWERED_PROXYING, ANSWERED_SEGMENT, ANSWERED_TOO_LARGE,
+    ANSWERED_VALID, DROPPED_COPY, DROPPED_MULTICAST, DROPPED_UNMATCHED, HANDED_OVER, OUTCOME_REPLIES,
+    REPLY_HEAD_MAX, RESET_BAD_OPTION, RESET_PING, RESET_RESPONSE, Outcome, Reply,
 )
+from headgate.engine.responder cimport AMPLIFICATION_MAX, Responder, ResponderPolicy, respond
+from headgate.engine.segments cimport WRITE_TOKEN_BIT, SegmentGrant, SegmentState
 from headgate.transport.ring cimport (
     RING_CAPACITY_MIN, RING_DATAGRAM, RING_STARTED, RecordKind, Ring, RingRecord, ring_peek, ring_pop,
     ring_push,
@@ -35,11 +37,14 @@ from headgate.wire.coap cimport (
     ACK, BAD_OPTION, BAD_REQUEST, BAD_TOKEN, BLOCK2, CON, CONTENT, CONTENT_FORMAT, EMPTY, ENTITY_TOO_LARGE,
     ETAG, METHOD_NOT_ALLOWED, NON, NOT_ACCEPTABLE, NOT_FOUND, OPTION_HEAD_MAX, OPTION_NUMBER_MAX,
     OPTION_READ, OPTIONS_END, OPTIONS_PAYLOAD, PARSE_RESULT_COUNT, PARSED, PAYLOAD_MARKER,
-    PRECONDITION_FAILED, PROXYING_NOT_SUPPORTED, REQUEST_LAST, RST, SHORT, SIZE2, TOKEN_LENGTH_MAX,
+    PRECONDITION_FAILED, PROXYING_NOT_SUPPORTED, PUT, REQUEST_LAST, RST, SHORT, SIZE2, TOKEN_LENGTH_MAX,
     URI_PATH, VALID, WRONG_VERSION, MessageView, OptionCursor, OptionResult, ParseResult, head_write,
     message_has, message_length, message_options, message_parse, option_next, option_write, uint_parse,
 )
 from headgate.wire.crc cimport check_code_update
+from headgate.wire.segment cimport (
+    SEGMENT_HEAD_LENGTH, SegmentRequest, segment_check_code, segment_length, segment_request_parse,
+)
 
 from headgate.errors import GrantLimitError, PathTakenError
 
@@ -66,6 +71,7 @@ cdef const ResponderPolicy* NARROW
 cdef CatalogState* CATALOG
 cdef Reader* READER
 cdef Record* GRANTED
+cdef SegmentState* SEGMENTS
 
 
 # `length` bytes in memory of exactly that size: AddressSanitizer sees the first byte read past them.
@@ -195,6 +201,7 @@ cdef Answer answer(
     made.head = <uint8_t*>malloc(REPLY_HEAD_MAX)
     memset(made.head, 0xA5, REPLY_HEAD_MAX)
     memset(&made.reply, 0xA5, sizeof(made.reply))
+    SEGMENTS.flight = 0               # nothing is under way, so that the same input takes the same way
     made.outcome = respond(policy, data, length, truncated, 1, made.head, &made.reply)
     return made
 
@@ -298,6 +305,47 @@ cdef void content_check(
         must(GRANTED.blocks > 0 and GRANTED.repeats < GRANTED.blocks, "a block served is counted")
 
 
+# What every segment is held to: an ACK for a CON, then a write with the bytes that were asked for. The same
+# request once more draws no second one.
+cdef void segment_check(
+    const ResponderPolicy* policy, const MessageView* request, const Answer* made
+) noexcept nogil:
+    cdef const Reply* reply = &made.reply
+    cdef uint32_t length = reply.head_length + reply.payload_length
+    cdef uint8_t* bytes = <uint8_t*>malloc(length)
+    cdef uint8_t* head = <uint8_t*>malloc(REPLY_HEAD_MAX)
+    cdef MessageView sent
+    cdef SegmentRequest asked
+    cdef Reply again
+    cdef uint32_t offset
+    cdef Outcome outcome
+    must(segment_request_parse(request.payload, request.payload_length, &asked), "a segment was asked for")
+    offset = <uint32_t>asked.segment * SEGMENTS.size
+    must(reply.payload == SEGMENTS.data + offset and offset < SEGMENTS.length, "a segment is in the package")
+    must(reply.payload_length == segment_length(asked.segment, SEGMENTS.size, SEGMENTS.length),
+         "a segment is full, or the last one")
+    memcpy(bytes, made.head, reply.head_length)
+    memcpy(bytes + reply.head_length, reply.payload, reply.payload_length)
+    must(message_check(bytes, length, &sent) == PARSED, "a write is a message")
+    must(sent.type == CON and sent.code == PUT and sent.message_id >= 0x8000, "a segment is written")
+    must(sent.token_length == 8 and sent.token[0] == request.token[0] ^ WRITE_TOKEN_BIT
+         and memcmp(sent.token + 1, request.token + 1, 7) == 0, "a write leads back to its grant")
+    must(sent.payload_length == SEGMENT_HEAD_LENGTH + reply.payload_length, "a frame is whole")
+    must((<uint32_t>sent.payload[4] << 8 | sent.payload[5]) == segment_check_code(
+        asked.segment, reply.payload, reply.payload_length), "a frame has its check code")
+    must(reply.last == (offset + reply.payload_length == SEGMENTS.length), "the last one is known as such")
+    must(reply.acknowledgement_length == (ACKNOWLEDGEMENT_LENGTH if request.type == CON else 0),
+         "a CON is acknowledged, a NON is not")
+    if request.type == CON:
+        must(message_check(reply.acknowledgement, ACKNOWLEDGEMENT_LENGTH, &sent) == PARSED
+             and sent.type == ACK and sent.code == EMPTY and sent.message_id == request.message_id,
+             "an acknowledgement is empty")
+    outcome = respond(policy, request.data, message_length(request), False, 2, head, &again)
+    must(outcome == (ACKNOWLEDGED_COPY if request.type == CON else DROPPED_COPY), "a copy draws no segment")
+    free(bytes)
+    free(head)
+
+
 # What every reply is held to.
 cdef void reply_check(
     const ResponderPolicy* policy, const MessageView* request, ParseResult parsed, const Answer* made
@@ -312,6 +360,10 @@ cdef void reply_check(
         must(policy.handover or made.outcome != HANDED_OVER, "nothing is handed to nobody")
         return
     must(0 < reply.head_length <= REPLY_HEAD_MAX, "a head keeps to its room")
+    if made.outcome == ANSWERED_SEGMENT:
+        segment_check(policy, request, made)
+        return
+    must(reply.acknowledgement_length == 0, "only a segment has two datagrams")
     # Copying the payload reads it: what is not the package's or a constant's is seen here.
     length = reply.head_length + reply.payload_length
     bytes = <uint8_t*>malloc(length)
@@ -321,6 +373,11 @@ cdef void reply_check(
     must(message_check(bytes, length, &sent) == PARSED, "a reply is a message")
     must(sent.payload_length == reply.payload_length, "what follows the head is the payload")
     must(sent.message_id == request.message_id, "a reply carries the message id of what it answers")
+    if made.outcome == ACKNOWLEDGED_COPY or made.outcome == ACKNOWLEDGED_RESPONSE:
+        must(request.type == CON and request.code > REQUEST_LAST, "a CON response is acknowledged")
+        must(sent.type == ACK and length == 4, "an acknowledgement is empty")
+        free(bytes)
+        return
     must(sent.code == code_of(made.outcome), "the outcome is what was sent")
     if sent.code == EMPTY:
         must(sent.type == RST and length == 4, "a Reset is four bytes")
@@ -678,12 +735,15 @@ cdef int canary(const uint8_t* data, size_t size) noexcept nogil:
     return 0
 
 
-def run(str target, list argv, Catalog served not None, uint32_t granted, *responders):
+def run(
+    str target, list argv, Catalog served not None, uint32_t granted, SegmentGrant segments not None,
+    *responders
+):
     """Fuzz `target` with libFuzzer, whose command line is `argv`; ends the process.
 
-    What is served, the grant's record, and three responders are those of `fuzz.served`.
+    What is served, the grant's record, the segment grant, and three responders are those of `fuzz.served`.
     """
-    global PLAIN, HANDING, NARROW, CATALOG, READER, GRANTED
+    global PLAIN, HANDING, NARROW, CATALOG, READER, GRANTED, SEGMENTS
     cdef int argc = <int>len(argv)
     cdef char** arguments = <char**>calloc(argc + 1, sizeof(char*))
     cdef Target chosen
@@ -694,6 +754,7 @@ def run(str target, list argv, Catalog served not None, uint32_t granted, *respo
     CATALOG = served.state
     READER = served.take_reader()
     GRANTED = &served.ledger.records[granted]
+    SEGMENTS = &segments.state
     for i in range(PATTERN + DATAGRAM_MAX):
         BYTES[i] = <uint8_t>(i % PATTERN)
     for i in range(argc):

@@ -1,8 +1,8 @@
 """`python -m fuzz.seeds FOLDER`: inputs to begin with, one a file, a folder for each target.
 
-Datagrams: the published messages, and a GET of everything that is served, by each way a device may ask for
-a block. Scripts: those that are too long to be found by chance, for it takes that many steps to fill a ring
-or to make a catalog grow.
+Datagrams: the published messages, a GET of everything that is served, by each way a device may ask for a
+block, and what devices say about segments. Scripts: those that are too long to be found by chance, for it
+takes that many steps to fill a ring or to make a catalog grow.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fuzz.served import SEGMENT_TOKENS, VERSION
+from reference import segments as pcp
 from vectors import load
 
-# Options by number: RFC 7252 section 5.10, RFC 7959 section 2.1.
-IF_MATCH, ETAG, URI_PATH, ACCEPT, BLOCK2, SIZE2 = 1, 4, 11, 17, 23, 28
+# Options by number: RFC 7252 section 5.10, RFC 7641 section 2, RFC 7959 section 2.1.
+IF_MATCH, ETAG, OBSERVE, URI_PATH, CONTENT_FORMAT, ACCEPT, BLOCK2, SIZE2 = 1, 4, 6, 11, 12, 17, 23, 28
 PATHS = (["fw", "v2.bin"], ["fw/v2.bin"], ["p"], ["1"], ["0"], ["1g"], ["g", "1"], [".well-known", "core"])
 LONGEST_PATHS = (["x" * 255], ["y"] * 128)
 # None, 16 .. 1024 bytes, SZX 7, and the last block that can be named.
@@ -55,8 +57,24 @@ def datagrams() -> Iterator[bytes]:
         yield message(non, options)
     for segments in LONGEST_PATHS:
         yield message(con, [(URI_PATH, segment.encode()) for segment in segments])
+    yield from segment_datagrams()
     for more in OTHERS:
         yield message(con, [*more, (URI_PATH, b"fw/v2.bin"), (BLOCK2, b"\x06")])
+
+
+def segment_datagrams() -> Iterator[bytes]:
+    """Requests of segments that are there and of others, and every kind of response to a write."""
+    options: list[tuple[int, bytes]] = [(OBSERVE, b"\x01"), (CONTENT_FORMAT, b"\x2a")]
+    observed, write = SEGMENT_TOKENS
+    for head, token in itertools.product((b"\x48\x45", b"\x58\x44"), SEGMENT_TOKENS):
+        for version, number in ((VERSION, 0), (VERSION, 1), (VERSION, 2), (VERSION, 3), (b"V1", 0)):
+            payload = pcp.request(version, number)
+            yield message(head + b"\x12\x34" + token, options) + b"\xff" + payload
+    business = message(b"\x48\x45\x12\x34" + observed, options) + b"\xff"
+    yield business + pcp.frame(22, b"\0")
+    yield business + pcp.request(VERSION, 0)[:-1] + b"\x01"
+    for head in (b"\x68\x44", b"\x68\x84", b"\x58\x44", b"\x48\x44", b"\x48\x84"):
+        yield head + b"\x80\x00" + write
 
 
 def ring_scripts() -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
+from headgate.engine.segments import SegmentGrant, Segments
 
 LINK_FORMAT = 40  # Content-Format application/link-format
 LARGEST = 1 << 30  # bytes of the longest body that Block2 can carry
@@ -25,12 +26,18 @@ DISCOVERY = b".well-known/core"
 LARGEST_PATH = b"1g"
 LENGTHS = {b"fw/v2.bin": 1300, b"p": 64, b"1": 1, b"0": 0, b"x" * 255: 100, b"/".join([b"y"] * 128): 100}
 
+# A segment grant: full segments and a short last one, under two tokens.
+SEGMENT_TOKENS = (b"observed", b"\xefbserved")  # the second is the token of the first one's writes
+VERSION = b"V1.0"
+DOWNLINK = bytes.fromhex("B2 3139 01 31 01 30 11 2A")
+
 
 class Served(NamedTuple):
     """The catalog and three responders on it."""
 
     catalog: Catalog
     granted: int  # ledger record of GRANTED
+    segments: SegmentGrant  # under SEGMENT_TOKENS
     plain: Responder  # answers everything itself
     handing: Responder  # the same sizes, but hands over what is no package request
     narrow: Responder  # offers few block sizes, so that those asked are refused and shrunk
@@ -55,9 +62,16 @@ def served() -> Served:
     largest = mmap.mmap(-1, LARGEST, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ)
     catalog.publish(LARGEST_PATH, package(memoryview(largest)))
     catalog.publish(DISCOVERY, package(body(900), content_format=LINK_FORMAT, discovery=True))
+    granted = catalog.grant(GRANTED, package(body(700)))
+    segments = SegmentGrant(
+        catalog.ledger, Segments(package(body(1234)), size=500), version=VERSION, downlink=DOWNLINK
+    )
+    for token in SEGMENT_TOKENS:
+        catalog.grant_segments(token, segments)
     return Served(
         catalog=catalog,
-        granted=catalog.grant(GRANTED, package(body(700))),
+        granted=granted,
+        segments=segments,
         plain=Responder(catalog),
         handing=Responder(catalog, handover=True),
         narrow=Responder(catalog, smallest_block=64, largest_block=256, default_block=128),

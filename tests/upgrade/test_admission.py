@@ -15,7 +15,7 @@ from headgate.upgrade.admission import Admission, Limits, Occupancy, Place, Scop
 from headgate.upgrade.events import DeviceHeard, RadioReported, SlotGranted, SlotRevoked, TaskCancelled
 from headgate.upgrade.radio import Cell, Measurement, RadioClass
 from headgate.upgrade.task import State, Task
-from negotiations import NOON_S, PLAN
+from negotiations import NOON_S, PLAN, SOFTWARE_PLAN
 
 HERE, THERE = Cell(0x1A2B, smcc=460, smnc=0), Cell(0x77)
 C0, C1, C2, U = RadioClass
@@ -47,6 +47,14 @@ def ended(each):
 
 
 # -- limits --
+
+
+def test_software_and_firmware_share_a_cell():
+    """One counter for both, whatever travels."""
+    holding = [replace(task(f"s{n}", C1, state=State.NOTIFY), plan=SOFTWARE_PLAN) for n in range(6)]
+    waiting = lined_up(6, C1)
+    waiting[0] = replace(waiting[0], plan=SOFTWARE_PLAN)
+    assert granted(Admission(Limits(), [*holding, *waiting])) == [each.id for each in waiting[:4]]
 
 
 @pytest.mark.parametrize(("radio_class", "limit"), [(C0, 50), (C1, 10), (C2, 1), (U, 10)])

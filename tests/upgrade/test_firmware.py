@@ -416,10 +416,10 @@ def test_execute_refused_twice_is_a_failed_update(script):
 
 
 def test_execute_refused_by_a_device_that_lost_its_package(script):
-    """Another State than 2, 3 and 0."""
+    """Another State than 0 to 3."""
     script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05")).server(ReadState())
-    script.device(DOWNLOADING).server(*UNDO)
-    script.ends(State.FAILED, Failure.UPDATE_FAILED, "5/0/2: 4.05 (in State 1)")
+    script.device(StateReported(state=4)).server(*UNDO)
+    script.ends(State.FAILED, Failure.UPDATE_FAILED, "5/0/2: 4.05 (in State 4)")
 
 
 def test_execute_refused_by_a_device_that_updates(script):

@@ -29,13 +29,13 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiation import NOTHING, Choice, Deadline, Entering, Failed, Negotiation, Row, Since
+from headgate.upgrade.opening import opening
 from headgate.upgrade.rows import (
     ASKED,
     PAST,
     checking,
     endings,
     executing,
-    opening,
     registered,
     these,
     updating,
@@ -61,7 +61,7 @@ TABLE = Negotiation(
     {
         **opening(
             own=OWN,
-            ask_version=Query(),
+            ask_version=(Query(),),
             version_at="PCP 19",
             version_refused=Failure.NOT_ONLINE,
             radio_step=7,
@@ -94,6 +94,7 @@ TABLE = Negotiation(
             at="PCP 19",
             enter=(Query(),),
             proves=lambda task: Mark.REGISTERED in task.marks,
+            early=True,
             on={DeviceRegistered: registered(Query()), DeviceHeard: STAYS},
             ignored=OWN,
         ),

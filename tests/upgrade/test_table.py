@@ -2,136 +2,54 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from headgate.upgrade import TABLES, advance, resume
+from headgate.upgrade import TABLES
 from headgate.upgrade.events import (
-    Activated,
-    CellRefused,
-    CellReported,
-    CommandReset,
-    CommandUnanswered,
-    Conflicted,
     DeadlinePassed,
-    DeviceDeregistered,
     DeviceHeard,
-    DeviceRegistered,
-    DownloadProgressed,
-    DownloadStarted,
     Effect,
     Event,
-    ExecuteAccepted,
-    ExecuteRefused,
-    RadioRefused,
-    RadioReported,
-    RegistrationExpired,
     SlotGranted,
-    SlotRevoked,
-    TaskCancelled,
-    VersionRefused,
-    VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import IGNORED, Choice, Failed, Negotiation
-from headgate.upgrade.object5 import (
-    ClearRefused,
-    ObservationEnded,
-    ObserveRefused,
-    PackageRefused,
-    PackageReported,
-    ResultRefused,
-    ResultReported,
-    StateObserved,
-    StateRefused,
-    StateReported,
-    UriAccepted,
-    UriCleared,
-    UriRefused,
-)
-from headgate.upgrade.radio import Measurement
+from headgate.upgrade.negotiation import Choice, Failed, Negotiation
 from headgate.upgrade.task import HOLDING, TERMINAL, Kind, Mark, State, Task
-from negotiations import NOON_S, OLD, PLAN, TARGET, URI, WAY_TO, check_step, radio
+from negotiations import NOON_S
+from samples import FIRMWARE, PLANS, SAMPLES, SOFTWARE, beginnings, effects_of
 
-FIRMWARE = TABLES[Kind.FIRMWARE]
-
-CODES = ["4.00", "4.04", "4.05", "4.06", "4.15", "5.03"]
-SAMPLES: dict[type[Event], list[Event]] = {
-    Activated: [Activated()],
-    Conflicted: [Conflicted()],
-    TaskCancelled: [TaskCancelled(by="anna")],
-    DeadlinePassed: [DeadlinePassed()],
-    DeviceHeard: [DeviceHeard()],
-    DeviceRegistered: [DeviceRegistered()],
-    DeviceDeregistered: [DeviceDeregistered()],
-    RegistrationExpired: [RegistrationExpired()],
-    CommandReset: [CommandReset(command="5/0/1")],
-    CommandUnanswered: [CommandUnanswered()],
-    VersionReported: [VersionReported(version=version) for version in (OLD, TARGET, "V0.1")],
-    RadioReported: [RadioReported(radio=each) for each in (radio(), radio(rsrp=-130), Measurement())],
-    CellReported: [CellReported(cell_id=cell_id) for cell_id in (0, 0x1A2B, 0x77)],
-    SlotGranted: [SlotGranted(awake=awake) for awake in (True, False)],
-    SlotRevoked: [SlotRevoked()],
-    DownloadStarted: [DownloadStarted()],
-    DownloadProgressed: [DownloadProgressed()],
-    ExecuteAccepted: [ExecuteAccepted()],
-    StateObserved: [StateObserved(state=state) for state in range(5)],
-    StateReported: [StateReported(state=state) for state in range(5)],
-    PackageReported: [PackageReported(uri=uri, version=TARGET) for uri in (URI, "coap://other/x")],
-    UriCleared: [UriCleared()],
-    UriAccepted: [UriAccepted()],
-    ResultReported: [ResultReported(result=result) for result in range(14)],
-    ObservationEnded: [ObservationEnded()],
-    **{
-        refusal: [refusal(code=code) for code in CODES]  # type: ignore[call-arg]
-        for refusal in (
-            VersionRefused,
-            RadioRefused,
-            CellRefused,
-            ExecuteRefused,
-            ObserveRefused,
-            StateRefused,
-            PackageRefused,
-            ClearRefused,
-            UriRefused,
-            ResultRefused,
-        )
-    },
-}
-PLANS = [
-    PLAN,
-    replace(
-        PLAN,
-        skip_same_package=True,
-        automatic_upgrade=True,
-        source_versions=frozenset({OLD}),
-        timers=replace(PLAN.timers, no_progress_s=600.0),
-    ),
-]
-
-
-def effects_of(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:
-    """One step, checked."""
-    after, effects = advance(task, event, now)
-    check_step(FIRMWARE, task, event, now, after, effects)
-    return after, effects
+tables = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.kind)
 
 
 # -- completeness --
 
 
-def test_every_state_has_a_row_and_every_event_an_entry():
+@tables
+def test_every_state_has_a_row_and_every_event_an_entry(table):
     """Explicit, IGNORED where nothing happens: no pair is forgotten."""
-    assert FIRMWARE.rows.keys() == set(State)
-    assert FIRMWARE.events == SAMPLES.keys()
-    for state in State:
-        for event in FIRMWARE.events:
-            assert FIRMWARE.way(state, event) is not None
+    assert table.events == SAMPLES[table].keys()
+    for state in table.rows:
+        for event in table.events:
+            assert table.way(state, event) is not None
+
+
+def test_no_state_is_nobodys():
+    """Each is one of a table, and what is not shared is named here."""
+    assert FIRMWARE.rows.keys() | SOFTWARE.rows.keys() == set(State)
+    assert SOFTWARE.rows.keys() - FIRMWARE.rows.keys() == {State.SUBSCRIBE, State.NOTIFY}
+    assert FIRMWARE.rows.keys() - SOFTWARE.rows.keys() == {
+        State.OBSERVE,
+        State.CLEAR_URI,
+        State.WRITE_URI,
+        State.CHECK_URI,
+        State.CHECK_EXECUTE,
+        State.READ_RESULT,
+        State.WAIT_RESULT,
+        State.UNOBSERVE,
+    }
 
 
 @pytest.mark.parametrize("change", ["forgets", "doubles", "adds"])
@@ -188,12 +106,28 @@ def test_steps_are_the_published_ones():
         State.SUCCESS,
     ]
     assert [FIRMWARE.rows[state].step for state in way] == [1, 3, 4, 6, 8, 9, 10, 11, 11, 12, 13, 14, 15, 16]
+    way = [
+        State.CREATED,
+        State.WAIT_ONLINE,
+        State.QUERY_VERSION,
+        State.SUBSCRIBE,
+        State.QUERY_RADIO,
+        State.WAIT_SLOT,
+        State.NOTIFY,
+        State.WAIT_START,
+        State.DOWNLOADING,
+        State.EXECUTE,
+        State.UPDATING,
+        State.SUCCESS,
+    ]
+    assert [SOFTWARE.rows[state].step for state in way] == [1, 3, 4, 6, 7, 9, 10, 11, 11, 12, 14, 15]
+    assert {row.step for row in SOFTWARE.rows.values()} <= set(range(1, 16))
 
 
 def test_slots_are_held_from_the_grant_to_the_end():
     """States are listed in their order: before the slot, with it, after it."""
     states = list(State)
-    assert states[6:-4] == [state for state in states if state in HOLDING]
+    assert states[7:-4] == [state for state in states if state in HOLDING]
     assert set(states[-4:]) == TERMINAL
 
 
@@ -212,46 +146,49 @@ def test_every_effect_says_why_it_may_be_repeated():
 
 
 ORDER = list(State)
+TRIES = {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN}
+OVER_PCP = {Mark.RESENT, Mark.RESENT_AGAIN, Mark.RENEWED, Mark.NOTIFIED_BEFORE, Mark.REGISTERED}
 
 
 def key(task: Task, now: float) -> tuple[object, ...]:
     """What of a task decides where events lead: values by their kind, times by whether something is due."""
     timers, reading, state = task.plan.timers, task.reading, task.state
-    measuring = ORDER.index(state) < ORDER.index(State.OBSERVE)
+    table = TABLES[task.plan.kind]
+    measuring = ORDER.index(state) < ORDER.index(State.NOTIFY)
     weighing = state in {State.READ_RESULT, State.WAIT_RESULT, State.CHECK}
-    tries = (
-        {Mark.READ_AGAIN}
-        if weighing or state is State.UPDATING
-        else {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN}
-    )
+    tries = OVER_PCP if table is SOFTWARE else TRIES
+    if table is FIRMWARE and (weighing or state is State.UPDATING):
+        tries = {Mark.READ_AGAIN}
+    asked_s = max(task.entered_s, task.state_seen_s)
     return (
         state,
-        PLANS.index(task.plan),
+        PLANS[table].index(task.plan),
         task.marks & tries,
         {None: "none", 0: "zero"}.get(reading.result, "other") if weighing else "",
         reading.version if weighing else "",
         {None: "none", 0: "zero"}.get(reading.state, "other") if weighing else "",
-        task.refused if state is State.CHECK_URI else "",
+        task.refused if state in {State.CHECK_URI, State.CHECK_EXECUTE, State.WAIT_EXECUTE} else "",
+        state is State.CHECK_EXECUTE and now < task.stage_s + timers.read_again_s,
         task.radio and task.radio.radio_class if measuring else None,
         measuring and now - task.measured_s > timers.measurement_s,
         not measuring and now - task.state_seen_s >= timers.poll_s,
         state is State.CHECK and now < task.stage_s + timers.update_s,
+        table is SOFTWARE and now - asked_s >= timers.resend_s,
+        table is SOFTWARE and not weighing and reading.segment,
     )
 
 
 Step = tuple[State, Failure | None, frozenset[type[Effect]]]
 
 
-def explored() -> dict[tuple[State, type[Event]], set[Step]]:
+def explored(table: Negotiation) -> dict[tuple[State, type[Event]], set[Step]]:
     """All that can happen: where each event leads each reachable task, and what is asked for."""
     led: dict[tuple[State, type[Event]], set[Step]] = {}
-    todo = deque(
-        (Task.created(id="1", endpoint="ep", plan=plan, now=NOON_S, uri=URI), NOON_S) for plan in PLANS
-    )
+    todo = deque((task, NOON_S) for task in beginnings(table))
     seen = {key(task, now) for task, now in todo}
     while todo:
         task, before = todo.popleft()
-        for samples in SAMPLES.values():
+        for samples in SAMPLES[table].values():
             for event in samples:
                 for now in {before, before + 700.0, task.deadline_s or before}:
                     after, effects = effects_of(task, event, now)
@@ -263,148 +200,38 @@ def explored() -> dict[tuple[State, type[Event]], set[Step]]:
     return led
 
 
-@pytest.fixture(scope="module")
-def led():
-    """Once for all."""
-    return explored()
+@pytest.fixture(scope="module", params=TABLES.values(), ids=lambda table: table.kind)
+def led(request):
+    """A table and its exploration, once for all."""
+    return request.param, explored(request.param)
 
 
 def test_every_state_can_be_reached(led):
     """From CREATED, by events alone."""
-    assert {state for steps in led.values() for state, _, _ in steps} == set(State)
+    table, led = led
+    assert {state for steps in led.values() for state, _, _ in steps} == table.rows.keys()
 
 
 def test_every_failure_can_be_reached(led):
-    """All seventeen."""
-    assert {failure for steps in led.values() for _, failure, _ in steps} - {None} == set(Failure)
+    """All seventeen; Invalid URI has no source in PCP."""
+    table, led = led
+    without = {Failure.INVALID_URI} if table is SOFTWARE else set()
+    assert {failure for steps in led.values() for _, failure, _ in steps} - {None} == set(Failure) - without
 
 
 def test_every_lead_of_the_table_is_taken_and_no_other(led):
     """What the table says, and the page drawn from it, is all there is, and nothing that is not."""
-    for state in set(State) - TERMINAL:
-        for event in FIRMWARE.events:
-            steps, way = led[state, event], FIRMWARE.way(state, event)
+    table, led = led
+    for state in table.rows.keys() - TERMINAL:
+        for event in table.events:
+            steps, way = led[state, event], table.way(state, event)
             failures = {failure for _, failure, _ in steps} - {None}
             asked = {effect for entered, _, effects in steps if entered is state for effect in effects}
             named = f"{event.__name__} in {state}"
-            assert {entered for entered, _, _ in steps} == FIRMWARE.leads(state, event), named
+            assert {entered for entered, _, _ in steps} == table.leads(state, event), named
             if isinstance(way, Choice):
                 assert failures == {lead for lead in way.leads if isinstance(lead, Failure)}, named
-                assert asked - set(FIRMWARE.rows[state].asking()) <= set(way.effects), named
+                assert asked - set(table.rows[state].asking()) <= set(way.effects), named
                 assert set(way.effects) <= {effect for _, _, effects in steps for effect in effects}, named
             elif isinstance(way, Failed):
                 assert failures == {way.failure}, named
-
-
-# -- whatever happens --
-
-
-@st.composite
-def histories(draw):
-    """From anywhere on the way: events of device, network and operator, in any order."""
-    plan = draw(st.sampled_from(PLANS))
-    way = WAY_TO[draw(st.sampled_from(sorted(WAY_TO)))]
-    likely = st.integers(0, 9)
-    pick = st.integers(0, 2**16)
-    pause_s = st.sampled_from([0.0, 0.0, 1.0, 20.0, 60.0, 301.0, 650.0, 4000.0])
-    return plan, way, draw(st.lists(st.tuples(likely, pick, pause_s), max_size=60))
-
-
-def chosen(task: Task, likely: int, pick: int) -> Event:
-    """An event for this task: four times in five one that its state has an entry for."""
-    waited_for = FIRMWARE.rows[task.state].on.keys() - {TaskCancelled}
-    kinds = sorted(waited_for if waited_for and likely < 8 else SAMPLES, key=lambda event: event.__name__)
-    samples = SAMPLES[kinds[pick % len(kinds)]]
-    return samples[pick // len(kinds) % len(samples)]
-
-
-def happens(plan, way, steps):
-    """Lets it all happen, checking each step; the task, and what time it is then."""
-    now = NOON_S
-    task = Task.created(id="1", endpoint="ep", plan=plan, now=now, uri=URI)
-    for event in way:
-        task, _ = effects_of(task, event, now)
-    for likely, pick, pause_s in steps:
-        now += pause_s
-        while task.deadline_s is not None and task.deadline_s <= now:
-            task, _ = effects_of(task, DeadlinePassed(), now)
-        task, _ = effects_of(task, chosen(task, likely, pick), now)
-    return task, now
-
-
-@given(histories())
-def test_no_order_of_events_breaks_an_invariant(history):
-    """Duplicates, late answers, answers nobody asked for, silence: `check_step` after each."""
-    happens(*history)
-
-
-@given(histories())
-def test_every_task_ends_by_itself(history):
-    """Whatever happened: when the device falls silent, deadlines alone bring the task to an end."""
-    task, now = happens(*history)
-    task, _ = effects_of(task, Activated(), now)
-    deadlines = 0
-    while task.deadline_s is not None:
-        now = max(now, task.deadline_s)
-        task, _ = effects_of(task, DeadlinePassed(), now)
-        deadlines += 1
-    assert task.state.terminal
-    assert deadlines <= 5  # UPDATING, READ_RESULT, WAIT_RESULT, READ_RESULT, CHECK
-
-
-@given(histories(), st.sampled_from(sorted(SAMPLES, key=lambda event: event.__name__)))
-@settings(max_examples=50)
-def test_the_same_task_and_event_give_the_same(history, kind):
-    """`advance` is a function: a task that was stored and read back goes on as if it had not been."""
-    task, now = happens(*history)
-    restored = pickle.loads(pickle.dumps(task))
-    assert restored == task
-    for event in SAMPLES[kind]:
-        assert advance(restored, event, now) == advance(task, event, now)
-    assert resume(restored) == resume(task)
-
-
-@given(histories())
-def test_what_is_asked_for_after_a_restart_is_what_the_state_asks_for(history):
-    """Or the observation, where nothing is asked; never a write where the row has none."""
-    task, _ = happens(*history)
-    row = FIRMWARE.rows[task.state]
-    allowed = set(row.asking()) | set(map(type, row.resume or ()))
-    assert {type(effect) for effect in resume(task)} <= (set() if task.state.terminal else allowed)
-
-
-@given(histories(), st.integers(1, 3))
-def test_a_duplicate_of_any_event_never_leads_further_than_the_table_says(history, times):
-    """A message that arrives again is another event: it may be early or late, but breaks nothing."""
-    plan, way, steps = history
-    happens(plan, way, [step for step in steps for _ in range(times)])
-
-
-def test_repetitions_are_bounded():
-    """Each Mark of a repetition is set by one entry, and keeps that entry from being taken again."""
-    assert {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN, Mark.READ_AGAIN} < set(Mark)
-    task = Task.created(id="1", endpoint="ep", plan=PLAN, now=NOON_S, uri=URI)
-    for event in (
-        Activated(),
-        DeviceHeard(),
-        VersionReported(version=OLD),
-        RadioReported(radio=radio()),
-        SlotGranted(awake=True),
-        StateObserved(state=0),
-    ):
-        task, _ = effects_of(task, event, NOON_S)
-    refusals = 0
-    while not task.state.terminal:  # a device that refuses everything that it is told
-        event = UriRefused(code="4.15") if task.state is State.WRITE_URI and not refusals else None
-        event = (
-            event
-            or {
-                State.WRITE_URI: UriRefused(code="4.00"),
-                State.CHECK_URI: StateReported(state=2),
-                State.CLEAR_URI: UriCleared(),
-            }[task.state]
-        )
-        refusals += 1
-        task, _ = effects_of(task, event, NOON_S)
-    assert refusals == 6  # the format, the URI, its State, the reset, the URI, its State
-    assert FIRMWARE.way(State.SUCCESS, DeviceHeard) is IGNORED

@@ -1,4 +1,7 @@
-# The catalog: path -> package, or path -> package and ledger record (a grant).
+# The catalog: path -> package, or path -> package and ledger record (a grant); token -> segment grant.
+#
+# Paths and tokens are two key spaces of one table: what is found under a token is not found under a path
+# of the same bytes. Below, "path" is either.
 #
 # One writer (Python, holding the GIL) and any number of readers, which take no lock and never wait.
 #
@@ -12,25 +15,31 @@
 #  3. Whatever is unlinked (entry, table, package reference, ledger record) is retired with the epoch
 #     that followed the unlinking, and freed only when every reader is idle or entered at that epoch or
 #     later. A reader that entered earlier may still be sending from it.
-#  4. A path maps to one package until the writer is told to replace it.
+#  4. A path maps to one package until the writer is told to replace it. A token leads to its last grant.
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from headgate.engine.ledger cimport Ledger, Record
 from headgate.engine.package cimport Body, Package
+from headgate.engine.segments cimport SegmentGrant, SegmentState
 
 cdef enum:
     CATALOG_READERS_MAX = 64          # listeners at once
     PATH_LENGTH_MAX = 255             # bytes of a joined path; LwM2M Package URIs end there too
     CACHE_LINE = 64
 
+cdef enum Space:
+    PATHS = 0
+    TOKENS = 1 << 8                   # added to a token's length wherever it is hashed or compared
+
 cdef struct Entry:
     uint64_t hash
-    const Body* body
-    Record* record                    # ledger record of a grant, NULL for a public path
+    const Body* body                  # of a path; NULL for a token
+    SegmentState* segments            # of a token; NULL for a path
+    Record* record                    # ledger record of a grant by path, NULL for all else
     uint32_t record_index
-    PyObject* package                 # owned reference: keeps `body` alive
-    uint16_t path_length
+    PyObject* owner                   # owned reference, Package or SegmentGrant: keeps those above alive
+    uint16_t path_length              # with its Space
     uint8_t path[PATH_LENGTH_MAX + 1]  # joined by '/', no leading one; allocated to its length
 
 cdef struct Slot:
@@ -58,7 +67,7 @@ cdef struct CatalogState:
 cdef struct Retired:
     uint64_t epoch
     void* memory                      # entry or table
-    PyObject* package                 # reference to drop, or NULL
+    PyObject* owner                   # reference to drop, or NULL
     int64_t record_index              # ledger record to give back, or -1
     Retired* next
 
@@ -68,6 +77,10 @@ cdef void catalog_leave(Reader* reader) noexcept nogil
 
 # The entry of a joined path of `length` bytes, or NULL.
 cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil
+
+# The grant that a token of SEGMENT_TOKEN_LENGTH bytes leads to, or NULL. `flip` is what to change in its
+# first byte before looking: 0, or WRITE_TOKEN_BIT.
+cdef SegmentState* catalog_segments(CatalogState* catalog, const uint8_t* token, uint8_t flip) noexcept nogil
 
 cdef class Catalog:
     cdef CatalogState* state
@@ -81,7 +94,12 @@ cdef class Catalog:
     cdef Reader* take_reader(self) except NULL
     cdef void give_reader(self, Reader* reader) noexcept
     cdef int insert(self, bytes path, Package package, int64_t record_index, bint replace) except -1
-    cdef int retire(self, void* memory, PyObject* package, int64_t record_index) except -1
+    cdef int link(
+        self, bytes path, Space space, object owner, const Entry* old, int64_t record_index=*
+    ) except -1
+    cdef bint _unlink(self, const Entry* entry) except -1
+    cdef const Entry* _token_entry(self, bytes token) except? NULL
+    cdef int retire(self, void* memory, PyObject* owner, int64_t record_index) except -1
     cdef int grow(self) except -1
     cdef Slot* _slot_of(self, const Entry* entry) noexcept
     cdef int _retire_entry(self, Entry* entry) except -1

@@ -11,6 +11,7 @@ from posix.stdlib cimport posix_memalign
 from headgate.engine.atomic cimport (
     fence_sequential, load_acquire, load_relaxed, store_relaxed, store_release,
 )
+from headgate.engine.segments cimport SEGMENT_TOKEN_LENGTH
 from headgate.wire.checks cimport ensure
 
 from headgate.errors import PathError, PathTakenError
@@ -45,8 +46,10 @@ cdef void catalog_leave(Reader* reader) noexcept nogil:
 
 # Multiply and mix, 8 bytes a step. Only published paths enter the table, so nobody on the wire can
 # choose what collides; the seed keeps even publishers from it.
-cdef inline uint64_t path_hash(uint64_t seed, const uint8_t* path, uint32_t length) noexcept nogil:
-    cdef uint64_t number = seed ^ length
+cdef inline uint64_t path_hash(
+    uint64_t seed, const uint8_t* path, uint32_t length, Space space
+) noexcept nogil:
+    cdef uint64_t number = seed ^ length ^ space
     cdef uint64_t word
     while length >= 8:
         memcpy(&word, path, 8)
@@ -60,9 +63,11 @@ cdef inline uint64_t path_hash(uint64_t seed, const uint8_t* path, uint32_t leng
     return reverse_bytes((number ^ word) * PATH_MULTIPLIER)
 
 
-cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil:
+cdef inline const Entry* entry_find(
+    CatalogState* catalog, const uint8_t* path, uint32_t length, Space space
+) noexcept nogil:
     cdef Table* table = <Table*><void*>load_acquire(&catalog.table)
-    cdef uint64_t number = path_hash(catalog.seed, path, length)
+    cdef uint64_t number = path_hash(catalog.seed, path, length, space)
     cdef uint64_t at = number & table.mask
     cdef uint64_t found
     cdef const Entry* entry
@@ -72,9 +77,22 @@ cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint3
             return NULL
         if table.slots[at].hash == number and found != TOMBSTONE:
             entry = <const Entry*><void*>found
-            if entry.path_length == length and memcmp(entry.path, path, length) == 0:
+            if entry.path_length == length + space and memcmp(entry.path, path, length) == 0:
                 return entry
         at = (at + 1) & table.mask
+
+
+cdef const Entry* catalog_find(CatalogState* catalog, const uint8_t* path, uint32_t length) noexcept nogil:
+    return entry_find(catalog, path, length, PATHS)
+
+
+cdef SegmentState* catalog_segments(CatalogState* catalog, const uint8_t* token, uint8_t flip) noexcept nogil:
+    cdef uint8_t key[SEGMENT_TOKEN_LENGTH]
+    cdef const Entry* entry
+    memcpy(key, token, SEGMENT_TOKEN_LENGTH)
+    key[0] ^= flip
+    entry = entry_find(catalog, key, SEGMENT_TOKEN_LENGTH, TOKENS)
+    return NULL if entry == NULL else entry.segments
 
 
 # The first EMPTY slot for this hash; invariant 2 says that there is one.
@@ -145,7 +163,7 @@ cdef class Catalog:
         ask, PathTakenError when it serves something else and `replace` is not set.
         """
         cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
-        if entry != NULL and entry.record == NULL and package.same_as(<Package>entry.package):
+        if entry != NULL and entry.record == NULL and package.same_as(<Package>entry.owner):
             return
         self.insert(path, package, -1, replace)
 
@@ -157,7 +175,7 @@ cdef class Catalog:
         """
         cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
         cdef uint32_t index
-        if entry != NULL and entry.record != NULL and package.same_as(<Package>entry.package):
+        if entry != NULL and entry.record != NULL and package.same_as(<Package>entry.owner):
             return entry.record_index
         self.reclaim()
         index = self.ledger.allocate()
@@ -170,15 +188,27 @@ cdef class Catalog:
 
     def withdraw(self, bytes path):
         """Stop serving `path`; False when it was not served. Replies under way are not disturbed."""
-        cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
-        cdef Slot* slot
-        if entry == NULL:
-            return False
-        slot = self._slot_of(entry)
-        store_release(&slot.entry, TOMBSTONE)
-        self.live -= 1
-        self._retire_entry(<Entry*>entry)
-        return True
+        return self._unlink(catalog_find(self.state, path, <uint32_t>len(path)))
+
+    def grant_segments(self, bytes token, SegmentGrant grant not None):
+        """Let whoever asks under `token`, of 8 bytes, have the segments of `grant`.
+
+        Several tokens may lead to one grant. A token that led to another grant leads to this one from now on.
+        """
+        cdef const Entry* old = self._token_entry(token)
+        if old != NULL and <object>old.owner is grant:
+            return
+        self.reclaim()
+        self.link(token, TOKENS, grant, old)
+
+    def withdraw_segments(self, bytes token):
+        """Let `token` lead nowhere; False when it did not lead to a grant."""
+        return self._unlink(self._token_entry(token))
+
+    def find_segments(self, bytes token):
+        """The grant that `token` leads to, or None."""
+        cdef const Entry* entry = self._token_entry(token)
+        return None if entry == NULL else <object>entry.owner
 
     def reclaim(self):
         """Free what was withdrawn or replaced and no reader can hold; returns how much still waits."""
@@ -199,7 +229,7 @@ cdef class Catalog:
         cdef const Entry* entry = catalog_find(self.state, path, <uint32_t>len(path))
         if entry == NULL:
             return None
-        return <object>entry.package, None if entry.record == NULL else entry.record_index
+        return <object>entry.owner, None if entry.record == NULL else entry.record_index
 
     def __contains__(self, bytes path):
         return catalog_find(self.state, path, <uint32_t>len(path)) != NULL
@@ -228,31 +258,39 @@ cdef class Catalog:
         return (((self._slot_of(entry) - table.slots) - entry.hash) & table.mask) + 1
 
     cdef int insert(self, bytes path, Package package, int64_t record_index, bint replace) except -1:
-        cdef uint32_t length = <uint32_t>len(path)
         cdef const Entry* old
-        cdef Entry* entry
-        cdef Slot* slot
         if not 0 < len(path) <= PATH_LENGTH_MAX:
             raise PathError(f"a path has 1..{PATH_LENGTH_MAX} bytes, not {len(path)}: {path!r}")
         if path[0] == 0x2F:
             raise PathError(f"a path begins without '/': {path!r}")
         self.reclaim()
-        old = catalog_find(self.state, path, length)
+        old = catalog_find(self.state, path, <uint32_t>len(path))
         if old != NULL and not replace:
-            raise PathTakenError(f"{path!r} serves {<object>old.package!r}; withdraw it or ask to replace it")
+            raise PathTakenError(f"{path!r} serves {<object>old.owner!r}; withdraw it or ask to replace it")
+        self.link(path, PATHS, package, old, record_index)
+        return 0
+
+    # Make an entry of `owner`, and put it in the place of `old`, or of a slot of its own.
+    cdef int link(
+        self, bytes path, Space space, object owner, const Entry* old, int64_t record_index=-1
+    ) except -1:
+        cdef uint32_t length = <uint32_t>len(path)
+        cdef Entry* entry
+        cdef Slot* slot
         if old == NULL and (self.filled + 1) * 2 > <Py_ssize_t>(<Table*><void*>self.state.table).mask + 1:
             self.grow()
         entry = <Entry*>malloc(sizeof(Entry) - PATH_LENGTH_MAX - 1 + length)
         if entry == NULL:
             raise MemoryError
-        entry.hash = path_hash(self.state.seed, path, length)
-        entry.body = &package.body
+        entry.hash = path_hash(self.state.seed, path, length, space)
+        entry.body = &(<Package>owner).body if space == PATHS else NULL
+        entry.segments = &(<SegmentGrant>owner).state if space == TOKENS else NULL
         entry.record = NULL if record_index < 0 else &self.ledger.records[record_index]
         entry.record_index = 0 if record_index < 0 else <uint32_t>record_index
-        entry.package = <PyObject*>package
-        entry.path_length = <uint16_t>length
+        entry.owner = <PyObject*>owner
+        entry.path_length = <uint16_t>(length + space)
         memcpy(entry.path, <const uint8_t*>path, length)
-        Py_INCREF(package)
+        Py_INCREF(owner)
         if old != NULL:
             slot = self._slot_of(old)
             store_release(&slot.entry, <uint64_t>entry)
@@ -264,6 +302,19 @@ cdef class Catalog:
         self.live += 1
         self.filled += 1
         return 0
+
+    cdef bint _unlink(self, const Entry* entry) except -1:
+        if entry == NULL:
+            return False
+        store_release(&self._slot_of(entry).entry, TOMBSTONE)
+        self.live -= 1
+        self._retire_entry(<Entry*>entry)
+        return True
+
+    cdef const Entry* _token_entry(self, bytes token) except? NULL:
+        if len(token) != SEGMENT_TOKEN_LENGTH:
+            raise ValueError(f"a token that grants has {SEGMENT_TOKEN_LENGTH} bytes, not {len(token)}")
+        return entry_find(self.state, token, SEGMENT_TOKEN_LENGTH, TOKENS)
 
     cdef Slot* _slot_of(self, const Entry* entry) noexcept:
         cdef Table* table = <Table*><void*>self.state.table
@@ -295,16 +346,16 @@ cdef class Catalog:
         return 0
 
     cdef int _retire_entry(self, Entry* entry) except -1:
-        return self.retire(entry, entry.package, -1 if entry.record == NULL else entry.record_index)
+        return self.retire(entry, entry.owner, -1 if entry.record == NULL else entry.record_index)
 
-    cdef int retire(self, void* memory, PyObject* package, int64_t record_index) except -1:
+    cdef int retire(self, void* memory, PyObject* owner, int64_t record_index) except -1:
         cdef Retired* retired = <Retired*>malloc(sizeof(Retired))
         if retired == NULL:
             raise MemoryError
         store_release(&self.state.epoch, load_relaxed(&self.state.epoch) + 1)
         retired.epoch = load_relaxed(&self.state.epoch)
         retired.memory = memory
-        retired.package = package
+        retired.owner = owner
         retired.record_index = record_index
         retired.next = NULL
         if self.newest == NULL:
@@ -323,8 +374,8 @@ cdef class Catalog:
             self.newest = NULL
         if retired.record_index >= 0:
             self.ledger.give_back(<uint32_t>retired.record_index)
-        if retired.package != NULL:
-            Py_DECREF(<object>retired.package)
+        if retired.owner != NULL:
+            Py_DECREF(<object>retired.owner)
         free(retired.memory)
         free(retired)
 
@@ -343,5 +394,5 @@ cdef class Catalog:
 
 
 cdef void entry_free(Entry* entry) noexcept:
-    Py_DECREF(<object>entry.package)
+    Py_DECREF(<object>entry.owner)
     free(entry)

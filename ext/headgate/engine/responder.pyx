@@ -6,8 +6,16 @@ from libc.string cimport memcmp, memcpy, strlen
 from headgate.engine.catalog cimport (
     PATH_LENGTH_MAX, Entry, Reader, catalog_enter, catalog_find, catalog_leave,
 )
+from headgate.engine.downlink cimport downlink_respond
 from headgate.engine.ledger cimport MARK_NONE, record_count
-from headgate.engine.package cimport ETAG_LENGTH, Body
+from headgate.engine.package cimport ETAG_LENGTH, PREFIX_LENGTH_MAX, Body
+from headgate.engine.reply cimport (
+    ANSWERED_BAD_OPTION, ANSWERED_BAD_REQUEST, ANSWERED_CONTENT,
+    ANSWERED_METHOD_NOT_ALLOWED, ANSWERED_NOT_ACCEPTABLE, ANSWERED_NOT_FOUND, ANSWERED_PRECONDITION_FAILED,
+    ANSWERED_PROXYING, ANSWERED_TOO_LARGE, ANSWERED_VALID, DROPPED_FORMAT, DROPPED_SHORT, DROPPED_TRUNCATED,
+    DROPPED_UNMATCHED, DROPPED_VERSION, HANDED_OVER, OUTCOME_COUNT, OUTCOME_REPLIES, OUTCOME_SILENT,
+    REPLY_HEAD_MAX, RESET_BAD_OPTION, RESET_FORMAT, RESET_PING, RESET_RESPONSE, reply_code, reply_reset,
+)
 from headgate.wire.block cimport (
     BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
     block_write,
@@ -17,7 +25,7 @@ from headgate.wire.coap cimport (
     ACCEPT, ACK, BAD_OPTION, BAD_REQUEST, BLOCK1, BLOCK2, CON, CONTENT, CONTENT_FORMAT, EMPTY,
     ENTITY_TOO_LARGE, ETAG, GET, IF_MATCH, IF_NONE_MATCH, METHOD_NOT_ALLOWED, NON, NOT_ACCEPTABLE, NOT_FOUND,
     OPTION_READ, PARSED, PAYLOAD_MARKER, PRECONDITION_FAILED, PROXY_SCHEME, PROXY_URI,
-    PROXYING_NOT_SUPPORTED, REQUEST_LAST, RST, SHORT, SIZE2, URI_PATH, VALID, WRONG_VERSION, MessageView,
+    PROXYING_NOT_SUPPORTED, REQUEST_LAST, SHORT, SIZE2, URI_PATH, VALID, WRONG_VERSION, MessageView,
     OptionCursor, ParseResult, head_write, message_has, message_length, message_options, message_parse,
     option_next,
     option_uint_write, option_write,
@@ -33,18 +41,6 @@ cdef enum:
 
 # -- what is sent --
 
-# A reply to a request with no options: piggybacked on the ACK of a CON, a NON for a NON. The NON takes
-# the request's message id: the peer keeps those apart for NON_LIFETIME itself, so a reply to it does too,
-# with nothing remembered here.
-cdef inline void reply_code(
-    const MessageView* request, uint8_t code, uint8_t* head, Reply* reply
-) noexcept nogil:
-    reply.head_length = head_write(
-        head, ACK if request.type == CON else NON, code, request.message_id,
-        request.token, request.token_length)
-    reply.payload_length = 0
-
-
 # 4.00 with a diagnostic payload (RFC 7252 section 5.5.2), which is left out where it would amplify.
 cdef Outcome reply_bad_request(
     const MessageView* request, const char* text, uint8_t* head, Reply* reply
@@ -57,14 +53,6 @@ cdef Outcome reply_bad_request(
         reply.payload = <const uint8_t*>text
         reply.payload_length = length
     return ANSWERED_BAD_REQUEST
-
-
-cdef inline Outcome reply_reset(
-    const MessageView* message, Outcome why, uint8_t* head, Reply* reply
-) noexcept nogil:
-    reply.head_length = head_write(head, RST, EMPTY, message.message_id, NULL, 0)
-    reply.payload_length = 0
-    return why
 
 
 # An unsupported critical option: 4.02 for a CON, a Reset for a NON (RFC 7252 section 5.4.1).
@@ -161,7 +149,7 @@ cdef Outcome reply_block(
     at = head_write(
         head, ACK if request.type == CON else NON, CONTENT, request.message_id,
         request.token, request.token_length)
-    memcpy(head + at, body.prefix, body.prefix_length)
+    memcpy(head + at, body.prefix, PREFIX_LENGTH_MAX)
     at += body.prefix_length
     delta = SIZE2 - CONTENT_FORMAT
     # Always where it was asked, even when one block suffices: some devices abort without it.
@@ -225,11 +213,16 @@ cdef Outcome reply_nothing(const MessageView* request, uint8_t* head, Reply* rep
 
 # An Empty message or a response: for whoever waits for it, else RFC 7252 sections 4.2 and 4.3.
 cdef Outcome reply_not_request(
-    const ResponderPolicy* policy, const MessageView* message, uint8_t* head, Reply* reply
+    const ResponderPolicy* policy, const MessageView* message, uint64_t now_ns, uint8_t* head, Reply* reply
 ) noexcept nogil:
-    if message.code == EMPTY and message.type == CON:
+    cdef Outcome outcome
+    if message.code != EMPTY:
+        outcome = downlink_respond(policy.catalog, message, now_ns, head, reply)
+        if outcome != HANDED_OVER:
+            return outcome
+    elif message.type == CON:
         return reply_reset(message, RESET_PING, head, reply)
-    if message.code == EMPTY and message.type == NON:
+    elif message.type == NON:
         return DROPPED_FORMAT
     if policy.handover:
         return HANDED_OVER
@@ -246,6 +239,7 @@ cdef Outcome respond(
     cdef const Entry* entry
     cdef ParseResult parsed = message_parse(data, length, &message)
     reply.mark = MARK_NONE
+    reply.acknowledgement_length = 0
     if parsed != PARSED:
         if parsed == SHORT:
             return DROPPED_SHORT
@@ -257,7 +251,7 @@ cdef Outcome respond(
     if message.code == EMPTY or message.code > REQUEST_LAST:
         if truncated:
             return DROPPED_TRUNCATED
-        return reply_not_request(policy, &message, head, reply)
+        return reply_not_request(policy, &message, now_ns, head, reply)
     if message.type != CON and message.type != NON:
         return DROPPED_FORMAT         # a request is never an ACK or a Reset
     if truncated:
@@ -275,9 +269,10 @@ cdef Outcome respond(
 
 # By Outcome: how `stats` names it.
 OUTCOMES = (
-    "2.05", "2.03", "4.00", "4.02", "4.04", "4.05", "4.06", "4.12", "4.13", "5.05",
-    "ping", "format error", "bad option", "unexpected response",
+    "2.05", "segment", "2.03", "4.00", "4.02", "4.04", "4.05", "4.06", "4.12", "4.13", "5.05",
+    "ping", "format error", "bad option", "unexpected response", "segment copy", "separate response",
     "short", "version", "format", "unmatched", "truncated", "multicast",
+    "segment copy in NON", "segment written", "segment refused",
     "handed over",
 )
 if len(OUTCOMES) != OUTCOME_COUNT or OUTCOMES.index("short") != OUTCOME_REPLIES or OUTCOMES.index(
@@ -327,27 +322,42 @@ cdef class Responder:
             )
 
     def respond(self, const uint8_t[::1] datagram not None, *, bint truncated=False, uint64_t now_ns=1):
-        """(outcome, reply): what became of one datagram, and the bytes to send or None."""
+        """(outcome, reply): what became of one datagram, and the bytes to send or None.
+
+        Of a segment the reply is the write; `respond_all` has the acknowledgement before it, too.
+        """
+        outcome, replies = self.respond_all(datagram, truncated=truncated, now_ns=now_ns)
+        return outcome, replies.pop() if replies else None
+
+    def respond_all(self, const uint8_t[::1] datagram not None, *, bint truncated=False, uint64_t now_ns=1):
+        """(outcome, replies): the same with every datagram to send, in order."""
         cdef Reader* reader = self.catalog.take_reader()
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
         cdef uint32_t length = <uint32_t>datagram.shape[0]
         cdef Outcome outcome
-        cdef bytes answer = None
+        cdef bytes answer
+        cdef list replies = []
         try:
             catalog_enter(self.catalog.state, reader)
             outcome = respond(
                 &self.policy, &datagram[0] if length else NULL, length, truncated, now_ns, head, &reply)
             if outcome < OUTCOME_REPLIES:
+                if reply.acknowledgement_length:
+                    replies.append(reply.acknowledgement[:reply.acknowledgement_length])
                 answer = head[:reply.head_length]
                 if reply.payload_length:
                     answer += reply.payload[:reply.payload_length]
+                replies.append(answer)
         finally:
             self.catalog.give_reader(reader)
-        return OUTCOMES[<int>outcome], answer
+        return OUTCOMES[<int>outcome], replies
 
-    def _py_respond_many(self, list datagrams, uint32_t rounds):
-        """Answer each datagram `rounds` times, sending nothing; returns the replies' bytes. Test door."""
+    def _py_respond_many(self, list datagrams, uint32_t rounds, *, uint64_t now_ns=1, uint64_t step_ns=0):
+        """Answer each datagram `rounds` times, from `now_ns` on, `step_ns` apart; returns the replies' bytes.
+
+        Test door.
+        """
         cdef Reader* reader
         cdef uint8_t head[REPLY_HEAD_MAX]
         cdef Reply reply
@@ -367,8 +377,10 @@ cdef class Responder:
             for _round in range(rounds):
                 for i in range(count):
                     if respond(
-                            &self.policy, views[i], lengths[i], False, 1, head, &reply) < OUTCOME_REPLIES:
-                        total += reply.head_length + reply.payload_length
+                            &self.policy, views[i], lengths[i], False, now_ns, head, &reply
+                    ) < OUTCOME_REPLIES:
+                        total += reply.head_length + reply.payload_length + reply.acknowledgement_length
+                now_ns += step_ns
             catalog_leave(reader)
         self.catalog.give_reader(reader)
         return total

@@ -2,7 +2,8 @@
 #
 # What a datagram costs here, kernel and batching and nothing else, is what a CoAP server is measured
 # against. A reply is one iovec pointing at the receive buffer itself: the request's bytes, followed
-# by whatever an earlier datagram left there, `reply_size` bytes in all.
+# by whatever an earlier datagram left there, `reply_size` bytes in all. Where a server acknowledges a
+# datagram before it replies, so does the floor: with the first `acknowledgement_size` bytes.
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 
 from headgate.fleet.sockets cimport BATCH, DATAGRAM_MAX, iovec, mmsghdr, sockaddr_storage
@@ -22,12 +23,13 @@ cdef enum EchoResult:
 cdef struct EchoState:
     int fd                            # the caller's, never closed here
     bint stopped                      # set by another thread, read after each system call
-    uint64_t datagrams                # answered
+    bint acknowledges                 # two datagrams leave for each that comes
+    uint64_t datagrams                # sent
     uint64_t dropped                  # answers that the kernel would not take
     mmsghdr rx[BATCH]
-    mmsghdr tx[BATCH]
+    mmsghdr tx[2 * BATCH]
     iovec rx_slices[BATCH]
-    iovec tx_slices[BATCH]
+    iovec tx_slices[2 * BATCH]
     sockaddr_storage remotes[BATCH]
     uint8_t buffers[BATCH][DATAGRAM_MAX]
 

@@ -50,11 +50,12 @@ cdef EchoResult echo_send(EchoState* state, uint32_t count, bint wait) noexcept 
         else:
             state.dropped += 1
             sent += 1
-    return ECHO_MORE if count == BATCH else ECHO_EMPTY
+    return ECHO_MORE
 
 
 cdef EchoResult echo_batch(EchoState* state, bint wait) noexcept nogil:
     cdef int count, i
+    cdef EchoResult result
     # With MSG_WAITFORONE the kernel blocks for the first datagram and takes what else is there.
     count = recvmmsg(state.fd, state.rx, BATCH, MSG_WAITFORONE if wait else MSG_DONTWAIT, NULL)
     if state.stopped:
@@ -70,9 +71,14 @@ cdef EchoResult echo_batch(EchoState* state, bint wait) noexcept nogil:
             return ECHO_INTERRUPTED
         return ECHO_EMPTY
     for i in range(count):
-        state.tx[i].msg_hdr.msg_namelen = state.rx[i].msg_hdr.msg_namelen
+        if state.acknowledges:
+            state.tx[2 * i].msg_hdr.msg_namelen = state.rx[i].msg_hdr.msg_namelen
+            state.tx[2 * i + 1].msg_hdr.msg_namelen = state.rx[i].msg_hdr.msg_namelen
+        else:
+            state.tx[i].msg_hdr.msg_namelen = state.rx[i].msg_hdr.msg_namelen
         state.rx[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
-    return echo_send(state, <uint32_t>count, wait)
+    result = echo_send(state, 2 * <uint32_t>count if state.acknowledges else <uint32_t>count, wait)
+    return ECHO_EMPTY if result == ECHO_MORE and count < BATCH else result
 
 
 # -- Python face --
@@ -80,6 +86,8 @@ cdef EchoResult echo_batch(EchoState* state, bint wait) noexcept nogil:
 @cython.final
 cdef class Echo:
     """Answers each datagram with `reply_size` bytes, 1..2048: the request and what lay behind it.
+
+    Before that with `acknowledgement_size` bytes, 0 (none) to 2048, in a datagram of their own.
 
     The socket stays the caller's; after `stop` it is shut down. Serve it with `run` in a thread, or
     with `drain` under `loop.add_reader`, not with both.
@@ -93,14 +101,18 @@ cdef class Echo:
 
     cdef EchoState* _state
 
-    def __cinit__(self, int fd, unsigned int reply_size):
-        cdef int i
+    def __cinit__(self, int fd, unsigned int reply_size, *, unsigned int acknowledgement_size=0):
+        cdef int i, place
+        cdef int each = 2 if acknowledgement_size else 1
         if not 1 <= reply_size <= DATAGRAM_MAX:
             raise ValueError(f"reply_size is 1..{DATAGRAM_MAX} bytes, not {reply_size}")
+        if acknowledgement_size > DATAGRAM_MAX:
+            raise ValueError(f"acknowledgement_size is 0..{DATAGRAM_MAX} bytes, not {acknowledgement_size}")
         self._state = <EchoState*>calloc(1, sizeof(EchoState))
         if self._state == NULL:
             raise MemoryError
         self._state.fd = fd
+        self._state.acknowledges = acknowledgement_size > 0
         for i in range(BATCH):
             self._state.rx_slices[i].iov_base = &self._state.buffers[i][0]
             self._state.rx_slices[i].iov_len = DATAGRAM_MAX
@@ -108,18 +120,21 @@ cdef class Echo:
             self._state.rx[i].msg_hdr.msg_iovlen = 1
             self._state.rx[i].msg_hdr.msg_name = &self._state.remotes[i]
             self._state.rx[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
-            self._state.tx_slices[i].iov_base = &self._state.buffers[i][0]
-            self._state.tx_slices[i].iov_len = reply_size
-            self._state.tx[i].msg_hdr.msg_iov = &self._state.tx_slices[i]
-            self._state.tx[i].msg_hdr.msg_iovlen = 1
-            self._state.tx[i].msg_hdr.msg_name = &self._state.remotes[i]
+            for place in range(i * each, (i + 1) * each):
+                self._state.tx_slices[place].iov_base = &self._state.buffers[i][0]
+                self._state.tx_slices[place].iov_len = reply_size
+                self._state.tx[place].msg_hdr.msg_iov = &self._state.tx_slices[place]
+                self._state.tx[place].msg_hdr.msg_iovlen = 1
+                self._state.tx[place].msg_hdr.msg_name = &self._state.remotes[i]
+            if acknowledgement_size:
+                self._state.tx_slices[i * each].iov_len = acknowledgement_size
 
     def __dealloc__(self):
         free(self._state)
 
     @property
     def datagrams(self):
-        """Datagrams answered so far."""
+        """Answers sent so far, acknowledgements counted too."""
         return self._state.datagrams
 
     @property
@@ -142,7 +157,7 @@ cdef class Echo:
             PyErr_CheckSignals()
 
     def drain(self):
-        """Answer what has arrived, at most 8 batches of 64, without waiting; returns how many."""
+        """Answer what has arrived, at most 8 batches of 64, without waiting; returns the answers."""
         cdef uint64_t before = self._state.datagrams
         cdef EchoResult result
         for _ in range(DRAIN_BATCHES):

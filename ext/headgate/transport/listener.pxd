@@ -10,12 +10,14 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from headgate.engine.catalog cimport Catalog, Reader
-from headgate.engine.responder cimport OUTCOME_COUNT, REPLY_HEAD_MAX, Responder, ResponderPolicy
+from headgate.engine.reply cimport ACKNOWLEDGEMENT_LENGTH, OUTCOME_COUNT, REPLY_HEAD_MAX
+from headgate.engine.responder cimport Responder, ResponderPolicy
 from headgate.transport.ring cimport Ring
 from headgate.transport.socket cimport CONTROL_SIZE, iovec, mmsghdr
 
 cdef enum:
-    BATCH = 64                        # datagrams per system call
+    BATCH = 64                        # datagrams per receive call
+    REPLIES_MAX = 2 * BATCH           # datagrams per send call: at most an ACK and a segment for each
     DRAIN_BATCHES = 8                 # batches per wake-up of the loop: the bound on its work
     DATAGRAM_MAX = 2048               # bytes of the longest datagram received whole
     ADDRESS_SIZE = 128                # sizeof(struct sockaddr_storage)
@@ -33,8 +35,8 @@ cdef struct ListenerCounts:
     uint64_t send_failed              # replies the kernel refused (no route, no buffer)
     uint64_t send_blocked             # times the socket was full
     uint64_t receive_errors           # errors reported by receiving, such as a peer's ICMP
-    uint64_t payload_bytes            # of 2.05 answers
-    uint64_t last_blocks              # 2.05 answers that ended their body: downloads served to the end
+    uint64_t payload_bytes            # of the package, in 2.05 answers and in segments
+    uint64_t last_blocks              # of those the ones that ended their body: downloads served to the end
 
 cdef struct ListenerState:
     int fd                            # not owned
@@ -49,13 +51,14 @@ cdef struct ListenerState:
     Reader* reader
     ListenerCounts counts             # written by the one thread of invariant 3
     mmsghdr rx[BATCH]
-    mmsghdr tx[BATCH]
+    mmsghdr tx[REPLIES_MAX]
     iovec rx_parts[BATCH]
-    iovec tx_parts[2 * BATCH]         # head and payload of each reply
+    iovec tx_parts[2 * REPLIES_MAX]   # head and payload of each reply
     uint8_t addresses[BATCH][ADDRESS_SIZE]
     uint8_t rx_control[BATCH][CONTROL_SIZE]
     uint8_t tx_control[BATCH][CONTROL_SIZE]
-    uint8_t heads[BATCH][REPLY_HEAD_MAX]
+    uint8_t heads[BATCH][REPLY_HEAD_MAX]  # of what is sent for each datagram
+    uint8_t acknowledgements[BATCH][ACKNOWLEDGEMENT_LENGTH]
     uint8_t datagrams[BATCH][DATAGRAM_MAX]
 
 # Receive and answer until nothing is left, at most `batches` batches.

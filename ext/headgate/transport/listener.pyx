@@ -5,15 +5,16 @@ import os
 from cython cimport final, no_gc_clear
 from libc.errno cimport errno
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from headgate.engine.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release
 from headgate.engine.catalog cimport catalog_enter, catalog_leave
 from headgate.engine.ledger cimport MARK_COMPLETED, MARK_NONE, MARK_STARTED
-from headgate.engine.responder cimport (
-    ANSWERED_CONTENT, DROPPED_MULTICAST, HANDED_OVER, OUTCOME_REPLIES, Outcome, Reply, respond,
+from headgate.engine.reply cimport (
+    ANSWERED_CONTENT, ANSWERED_SEGMENT, DROPPED_MULTICAST, HANDED_OVER, OUTCOME_REPLIES, Outcome, Reply,
 )
+from headgate.engine.responder cimport respond
 from headgate.transport.ring cimport (
     RING_CAPACITY_MIN, RING_COMPLETED, RING_DATAGRAM, RING_STARTED, RecordKind, RingRecord, ring_peek,
     ring_pop, ring_push,
@@ -99,32 +100,49 @@ cdef void hand_over(
             write(listener.wake_fd, &one, sizeof(one))
 
 
-# Answer datagram `i` of the batch; a reply takes slot `slot` of tx. Returns whether there is one.
-cdef inline bint datagram_answer(
+# Put a datagram to who sent rx[i] into slot `slot` of tx: `head`, then `payload` if it has a length.
+cdef inline void tx_fill(
+    ListenerState* listener, uint32_t slot, uint32_t i, uint32_t control_length, uint8_t* head,
+    uint32_t head_length, const uint8_t* payload, uint32_t payload_length
+) noexcept nogil:
+    cdef msghdr* answer = &listener.tx[slot].msg_hdr
+    cdef iovec* parts = &listener.tx_parts[2 * slot]
+    ensure(slot < REPLIES_MAX)
+    answer.msg_name = listener.addresses[i]
+    answer.msg_namelen = listener.rx[i].msg_hdr.msg_namelen
+    answer.msg_control = listener.tx_control[i]
+    answer.msg_controllen = control_length
+    answer.msg_iovlen = 2 if payload_length else 1
+    parts[0].iov_base = head
+    parts[0].iov_len = head_length
+    parts[1].iov_base = <void*>payload
+    parts[1].iov_len = payload_length
+
+
+# Answer datagram `i` of the batch, replies taking the slots of tx from `slot` on. Returns how many: 0 to 2.
+cdef inline uint32_t datagram_answer(
     ListenerState* listener, const ResponderPolicy* policy, uint32_t i, uint32_t slot, uint64_t now
 ) noexcept nogil:
     cdef msghdr* asked = &listener.rx[i].msg_hdr
-    cdef msghdr* answer = &listener.tx[slot].msg_hdr
-    cdef iovec* parts = &listener.tx_parts[2 * slot]
     cdef uint32_t length = listener.rx[i].msg_len
     cdef int control_length = 0
     cdef Reply reply
     cdef Outcome outcome
     if listener.packet_info:
-        control_length = packet_info_turn(asked, listener.tx_control[slot])
+        control_length = packet_info_turn(asked, listener.tx_control[i])
         if control_length < 0:
             count(&listener.counts.outcomes[<int>DROPPED_MULTICAST], 1)
-            return False
+            return 0
     outcome = respond(
         policy, listener.datagrams[i], length, (asked.msg_flags & MSG_TRUNC) != 0, now,
-        listener.heads[slot], &reply)
+        listener.heads[i], &reply)
     count(&listener.counts.outcomes[<int>outcome], 1)
     if outcome >= OUTCOME_REPLIES:
         if outcome == HANDED_OVER:
             hand_over(listener, RING_DATAGRAM, length, asked, control_length,
-                      listener.tx_control[slot], listener.datagrams[i], length)
-        return False
-    if outcome == ANSWERED_CONTENT:
+                      listener.tx_control[i], listener.datagrams[i], length)
+        return 0
+    if outcome == ANSWERED_CONTENT or outcome == ANSWERED_SEGMENT:
         count(&listener.counts.payload_bytes, reply.payload_length)
         if reply.last:
             count(&listener.counts.last_blocks, 1)
@@ -133,21 +151,22 @@ cdef inline bint datagram_answer(
                 hand_over(listener, RING_STARTED, reply.record_index, NULL, 0, NULL, NULL, 0)
             if reply.mark & MARK_COMPLETED:
                 hand_over(listener, RING_COMPLETED, reply.record_index, NULL, 0, NULL, NULL, 0)
-    answer.msg_name = asked.msg_name
-    answer.msg_namelen = asked.msg_namelen
-    answer.msg_controllen = control_length
-    answer.msg_iovlen = 2 if reply.payload_length else 1
-    parts[0].iov_len = reply.head_length
-    parts[1].iov_base = <void*>reply.payload
-    parts[1].iov_len = reply.payload_length
-    return True
+    if reply.acknowledgement_length == 0:
+        tx_fill(listener, slot, i, control_length, listener.heads[i], reply.head_length,
+                reply.payload, reply.payload_length)
+        return 1
+    memcpy(listener.acknowledgements[i], reply.acknowledgement, ACKNOWLEDGEMENT_LENGTH)
+    tx_fill(listener, slot, i, control_length, listener.acknowledgements[i], ACKNOWLEDGEMENT_LENGTH, NULL, 0)
+    tx_fill(listener, slot + 1, i, control_length, listener.heads[i], reply.head_length,
+            reply.payload, reply.payload_length)
+    return 2
 
 
 # -- send --
 
 cdef bint listener_flush(ListenerState* listener) noexcept nogil:
     cdef int sent
-    ensure(listener.pending_at <= listener.pending_end <= BATCH)
+    ensure(listener.pending_at <= listener.pending_end <= REPLIES_MAX)
     while listener.pending_at < listener.pending_end:
         sent = sendmmsg(
             listener.fd, &listener.tx[listener.pending_at], listener.pending_end - listener.pending_at,
@@ -189,8 +208,8 @@ cdef DrainResult listener_drain(
         catalog_enter(policy.catalog, listener.reader)
         for i in range(<uint32_t>received):
             # A socket that was shut down brings empty datagrams from nobody.
-            if listener.rx[i].msg_hdr.msg_namelen > 0 and datagram_answer(listener, policy, i, slot, now):
-                slot += 1
+            if listener.rx[i].msg_hdr.msg_namelen > 0:
+                slot += datagram_answer(listener, policy, i, slot, now)
         rx_reset(listener, <uint32_t>received)
         if slot == 0:
             catalog_leave(listener.reader)
@@ -265,9 +284,8 @@ cdef class Listener:
             state.rx[i].msg_hdr.msg_iovlen = 1
             state.rx[i].msg_hdr.msg_name = state.addresses[i]
             state.rx[i].msg_hdr.msg_control = state.rx_control[i] if packet_info else NULL
-            state.tx_parts[2 * i].iov_base = state.heads[i]
+        for i in range(<uint32_t>REPLIES_MAX):
             state.tx[i].msg_hdr.msg_iov = &state.tx_parts[2 * i]
-            state.tx[i].msg_hdr.msg_control = state.tx_control[i] if packet_info else NULL
         rx_reset(state, BATCH)
 
     def __dealloc__(self):

@@ -30,8 +30,10 @@ cdef enum MessageType:
 cdef enum Code:
     EMPTY = 0x00
     GET = 0x01
+    PUT = 0x03
     REQUEST_LAST = 0x1F               # codes 0.01 .. 0.31 are requests
     VALID = 0x43                      # 2.03
+    CHANGED = 0x44                    # 2.04
     CONTENT = 0x45                    # 2.05
     BAD_REQUEST = 0x80                # 4.00
     BAD_OPTION = 0x82                 # 4.02

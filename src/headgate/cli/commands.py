@@ -15,7 +15,7 @@ import typer
 from headgate.cli.demo import Demo
 from headgate.cli.fleet import FleetRun
 from headgate.cli.serving import FileServer, collect
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, StoreError
 from headgate.fleet.faults import FAULTS
 from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
@@ -56,6 +56,9 @@ def explained() -> Iterator[None]:
     """What goes wrong inside ends the command with one line: exit code 2 for what we refuse, else 1."""
     try:
         yield
+    except StoreError as error:
+        complain(error)
+        raise typer.Exit(FAILED) from error
     except HeadgateError as error:
         complain(error)
         raise typer.Exit(WRONG_USAGE) from error
@@ -129,6 +132,39 @@ def edge(
             spool=spool,
         )
         raise typer.Exit(run(server.serve))
+
+
+@app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="Settings, as TOML.", envvar="HEADGATE_CONFIG", dir_okay=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory: database, packages, secret (store.directory).")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (coap.host).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="UDP port; 0 takes a free one (coap.port).")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, max=64, help="Native serving threads (coap.threads).")
+    ] = None,
+) -> None:
+    """Run the orchestrator: LwM2M registrations, package downloads and campaigns on one UDP port.
+
+    Settings are defaults, then the file, then the environment (HEADGATE_COAP__PORT), then these options.
+    SIGTERM and Ctrl-C store and answer what was received, then end.
+    """
+    # These bring a database and more along, which the other commands need not wait for.
+    from headgate.cli.serve import Serving
+    from headgate.config import read
+
+    with explained():
+        settings = read(
+            config,
+            {"coap": {"host": host, "port": port, "threads": threads}, "store": {"directory": data}},
+        )
+        raise typer.Exit(run(Serving(settings.config).run))
 
 
 @app.command()

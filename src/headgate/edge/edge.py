@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
-import math
 import os
 import re
-import secrets
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from itertools import chain, islice
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from headgate.edge.discovery import WELL_KNOWN_CORE, Discovery
-from headgate.edge.events import (
-    Announcer,
-    DownloadCompleted,
-    DownloadEvent,
-    DownloadProgressed,
-    DownloadStalled,
-    DownloadStarted,
-)
+from headgate.edge.events import Announcer, DownloadCompleted, DownloadEvent, DownloadStarted
 from headgate.edge.grant import Grant
+from headgate.edge.keys import Keys, uri_of
 from headgate.edge.paths import path_bytes
+from headgate.edge.segments import SegmentDownload, SegmentGrants
 from headgate.edge.snapshot import default_spool, snapshot_bytes, snapshot_file
+from headgate.edge.watch import Watch
 from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
@@ -38,21 +28,18 @@ from headgate.model import Stats
 from headgate.transport.udp import UdpEndpoint
 
 COAP_PORT = 5683
-KEY_BYTES = 12  # of HMAC-SHA-256: 16 characters, unguessable
-SECRET_MIN_BYTES = 16  # with less, such as an empty setting, keys can be guessed
 AUTHORITY = re.compile(r"[^\s/?#@]+")  # RFC 3986 section 3.2, without what would end it
 RECEIVE_BUFFER_MAX_BYTES = (1 << 31) - 1  # setsockopt takes an int
-URI_MAX_BYTES = 255  # LwM2M object 5, resource 1
-TOLD_PER_TURN = 500  # events: some milliseconds of the loop
 GRANTS_SPARE = 1024  # ledger records of grants just withdrawn, which a listener's batch may still name
 GRANTS_MAX = (1 << 24) - GRANTS_SPARE
-LOOK_EVERY_MAX_S = 86400.0
-STALL_AFTER_MAX_S = 1e9  # longer than a machine runs: never
 REPLIES = OUTCOMES[: OUTCOMES.index("short")]
 SILENCES = OUTCOMES[OUTCOMES.index("short") : OUTCOMES.index("handed over")]
 
 Source = Path | str | bytes | bytearray | memoryview
 """A file's path (str or Path), or the bytes themselves."""
+
+Handler = Callable[[bytes, bytes, bytes], None]
+"""Takes what is no package request: the raw sockaddr of its sender, packet information, and its bytes."""
 
 
 class Edge:
@@ -62,6 +49,9 @@ class Edge:
     N native threads that a busy loop cannot slow. `secret` makes the grants' URIs; give the same one after
     a restart, and devices resume. `authority` is the `host[:port]` written into them. Block sizes are bytes
     (16..1024): the least offered, the most sent, and what is sent when the device names none.
+
+    Other requests are answered by 4.04 and the like, unless `on_datagram` takes what the Edge does not
+    serve: it is called on the loop from `start` until `close` ends, and answers by `send`.
     """
 
     def __init__(
@@ -81,20 +71,13 @@ class Edge:
         spool: Path | None = None,
         look_every_s: float = 1.0,
         stall_after_s: float = 60.0,
+        on_datagram: Handler | None = None,
     ) -> None:
-        if secret is not None and len(secret) < SECRET_MIN_BYTES:
-            raise ValueError(f"a secret has at least {SECRET_MIN_BYTES} bytes, not {len(secret)}")
-        self._secret = secret if secret is not None else secrets.token_bytes(32)
+        self._keys = Keys(secret)
         if authority is not None and not AUTHORITY.fullmatch(authority):
             raise ValueError(f"authority is host[:port] as URIs have it, not {authority!r}")
         self._authority = authority
         self._spool = spool or default_spool()
-        if not 0 < look_every_s <= LOOK_EVERY_MAX_S:
-            raise ValueError(f"look_every_s is a time above 0, up to a day, not {look_every_s}")
-        if not stall_after_s >= 0:
-            raise ValueError(f"stall_after_s is a time from 0 on (math.inf is never), not {stall_after_s}")
-        self._look_every_s = look_every_s
-        self._stall_after_ns = int(min(stall_after_s, STALL_AFTER_MAX_S) * 1e9)
         if not 0 < receive_buffer_bytes <= RECEIVE_BUFFER_MAX_BYTES:
             raise ValueError(
                 f"receive_buffer_bytes is 1 to {RECEIVE_BUFFER_MAX_BYTES}, not {receive_buffer_bytes}"
@@ -110,13 +93,21 @@ class Edge:
             smallest_block=smallest_block,
             largest_block=largest_block,
             default_block=default_block,
+            handover=on_datagram is not None,
         )
+        self._on_datagram = on_datagram
         self._discovery = Discovery(self._catalog)
         self._announcer = Announcer()
         self._grants: dict[int, Grant] = {}
         self._endpoint: UdpEndpoint | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._next_look: asyncio.Handle | None = None
+        self._watch = Watch(
+            self._catalog,
+            self._grants,
+            self._announcer,
+            look_every_s=look_every_s,
+            stall_after_s=stall_after_s,
+        )
+        self._started = False
 
     # -- life --
 
@@ -150,7 +141,7 @@ class Edge:
 
     async def start(self) -> None:
         """Serve, after a `bind` where there was none. Raises AddressError as that does."""
-        if self._loop is not None:
+        if self._started:
             raise RuntimeError("this Edge was started before; make a new one")
         if self._endpoint is None:
             self.bind()
@@ -163,22 +154,21 @@ class Edge:
             self._discovery.stop()
             await endpoint.close()
             raise
-        self._loop = loop
-        self._looked_ns = time.monotonic_ns()
-        self._next_look = loop.call_later(self._look_every_s, self._look)
+        self._started = True
+        self._watch.start(endpoint, loop)
 
     async def close(self) -> None:
         """Answer what was received, then stop serving and end the events.
 
         Closing again, or what was never bound, does nothing.
         """
-        if self._next_look is not None:
-            self._next_look.cancel()
+        self._watch.stop()
         self._discovery.stop()
         try:
             if self._endpoint is not None:
                 await self._endpoint.close()
         finally:
+            self._on_datagram = None  # whose it is need not outlive this
             self._announcer.close()
 
     def _bound(self) -> UdpEndpoint:
@@ -204,19 +194,27 @@ class Edge:
     # -- packages --
 
     async def load(
-        self, source: Source, *, check_code: int | None = None, content_format: int = 42
+        self,
+        source: Source,
+        *,
+        check_code: int | None = None,
+        content_format: int = 42,
+        in_place: bool = False,
     ) -> Package:
         """A package ready to be published or granted; files are copied and hashed outside the loop.
 
-        `check_code` overrides the computed versionCheckCode (it leads the ETag). Raises PackageError for
-        what cannot be read, PackageTooLargeError for more than 2**20 of the smallest blocks offered.
+        `check_code` overrides the computed versionCheckCode (it leads the ETag). `in_place` maps a file
+        where it is, without a copy: whoever asks for that answers for nobody ever changing or truncating
+        it (a page that is gone ends the process); deleting it does no harm. Raises PackageError for what
+        cannot be read, PackageTooLargeError for more than 2**20 of the smallest blocks offered.
         """
         if isinstance(source, Path | str):
             path = Path(source)
             self._responder.check_size(await asyncio.to_thread(_size_of, path))
+            spool = None if in_place else self._spool
             abandoned = threading.Event()
             try:
-                taken = await asyncio.to_thread(snapshot_file, path, self._spool, abandoned)
+                taken = await asyncio.to_thread(snapshot_file, path, spool, abandoned)
             finally:
                 abandoned.set()  # cancelling this task does not end the thread
         else:
@@ -267,13 +265,8 @@ class Edge:
         LwM2M's Package URI, and PackageTooLargeError for another Edge's package that is too large here.
         """
         self._responder.check_size(len(package))
-        message = endpoint.encode() + b"\0" + package.etag
-        digest = hmac.digest(self._secret, message, "sha256")
-        key = base64.urlsafe_b64encode(digest[:KEY_BYTES]).decode()
-        uri = f"coap://{self.authority}/{key}"
-        length = len(uri.encode())
-        if length > URI_MAX_BYTES:
-            raise PathError(f"a package URI has at most {URI_MAX_BYTES} bytes, not {length}: {uri}")
+        uri = self.uri(package, endpoint)
+        key = uri.rpartition("/")[2]
         if len(self._grants) >= self._grants_max and key.encode() not in self._catalog:
             raise GrantLimitError(
                 f"all {self._grants_max} grants are given: withdraw some or raise grants_max"
@@ -285,8 +278,18 @@ class Edge:
             self._deliver()
         return self._grants[index]
 
+    def uri(self, package: Package | bytes, endpoint: str) -> str:
+        """The URI of the grant that this endpoint has, or would be given; a package by its ETag will do.
+
+        Raises PathError when it passes the 255 bytes of LwM2M's Package URI.
+        """
+        etag = package.etag if isinstance(package, Package) else package
+        return uri_of(self.authority, self._keys.key(etag, endpoint))
+
     def withdraw(self, what: str | Grant) -> bool:
         """Stop serving a public path or a grant; False when it was not served any more."""
+        if isinstance(what, SegmentDownload):
+            return self.segments.withdraw(what)
         if isinstance(what, Grant):
             if self._grants.get(what.index) is not what:
                 return False
@@ -299,6 +302,11 @@ class Edge:
         return self._discovery.remove(joined) and self._catalog.withdraw(joined)
 
     @property
+    def segments(self) -> SegmentGrants:
+        """Grants of packages by PCP segments; `withdraw` takes them too."""
+        return SegmentGrants(self._catalog, self._grants, self._grants_max, self._deliver)
+
+    @property
     def authority(self) -> str:
         """`host[:port]` of the URIs: what was given, else the bound address, else this machine's name."""
         if self._authority is not None:
@@ -309,6 +317,16 @@ class Edge:
         elif ":" in host:
             host = f"[{host}]"
         return host if port == COAP_PORT else f"{host}:{port}"
+
+    # -- what is not ours --
+
+    def send(self, address: bytes, control: bytes, datagram: bytes) -> None:
+        """Send one datagram to where another came from; `address` and `control` are as it brought them.
+
+        It leaves from the address that `control` names. Raises BlockingIOError when the socket is full,
+        OSError when the kernel refuses.
+        """
+        self._bound().send(address, control, datagram)
 
     # -- what happens --
 
@@ -346,51 +364,15 @@ class Edge:
             events_lost=self._announcer.lost,
         )
 
-    def _handed_over(self, kind: str, value: object) -> None:
-        if kind in ("started", "completed") and self._announcer.listened_to and isinstance(value, int):
+    def _handed_over(self, kind: str, value: Any) -> None:
+        if kind == "datagram":
+            if self._on_datagram is not None:
+                self._on_datagram(*value)
+        elif kind in ("started", "completed") and self._announcer.listened_to:
             grant = self._grants.get(value)
             if grant is not None and (progress := grant.progress).blocks > 0:
                 event = DownloadStarted if kind == "started" else DownloadCompleted
                 self._announcer.announce(event(grant, progress))
-
-    def _look(self) -> None:
-        """Once per `look_every_s`: tell who moved and who stopped, and free what was withdrawn."""
-        self._deliver()  # so that a start is told before its progress
-        now_ns = time.monotonic_ns()
-        self._catalog.reclaim()
-        moved: list[int] = []
-        stopped: list[int] = []
-        stalled_ns = max(1, now_ns - self._stall_after_ns)
-        if self._announcer.listened_to:
-            moved = self._ledger.served_between(self._looked_ns, now_ns)
-            stopped = self._ledger.served_between(max(1, self._looked_ns - self._stall_after_ns), stalled_ns)
-        self._looked_ns = now_ns
-        self._tell(
-            chain(
-                ((DownloadProgressed, index, math.inf) for index in moved),
-                ((DownloadStalled, index, stalled_ns / 1e9) for index in stopped),
-            )
-        )
-
-    def _tell(self, due: Iterator[tuple[type[DownloadEvent], int, float]]) -> None:
-        """Announce what is due, a bounded number per turn of the loop; then look again in a while.
-
-        Each is (event, ledger record, time before which the last block must have left): by the time it is
-        told, the record may be another grant's, or a stalled download may go on.
-        """
-        turn = list(islice(due, TOLD_PER_TURN))
-        for event, index, before_s in turn:
-            grant = self._grants.get(index)
-            if grant is None:
-                continue
-            progress = grant.progress
-            if progress.blocks > 0 and progress.served_monotonic_s < before_s and not progress.served_to_end:
-                self._announcer.announce(event(grant, progress))
-        loop = asyncio.get_running_loop()
-        if len(turn) == TOLD_PER_TURN:
-            self._next_look = loop.call_soon(self._tell, due)
-        else:
-            self._next_look = loop.call_later(self._look_every_s, self._look)
 
 
 def _size_of(path: Path) -> int:

@@ -2,7 +2,8 @@
 
 A file is copied once into an unnamed file of ours and mapped from there, so it costs address space and
 page cache, and truncating or replacing the source cannot take a served page away. The hashes are taken
-while copying; the mapping itself is read by the kernel alone.
+while copying; the mapping itself is read by the kernel alone. A file that its owner never changes, such as
+one that is named by its digest, can be mapped where it is.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ def snapshot_bytes(data: bytes | bytearray | memoryview) -> Snapshot:
     return Snapshot(body, hashlib.sha256(body).digest(), check_code(body))
 
 
-def snapshot_file(path: Path, spool: Path, abandoned: threading.Event) -> Snapshot:
+def snapshot_file(path: Path, spool: Path | None, abandoned: threading.Event) -> Snapshot:
     """A snapshot of a regular file, copied into `spool`. Blocking; run it outside the loop.
 
-    Ends within a chunk once `abandoned` is set. Raises PackageError when that happens, when the file
-    cannot be read or the copy not be written, and PackageTooLargeError when it has more bytes than Block2
-    can ever carry.
+    Without a spool the file itself is mapped. Ends within a chunk once `abandoned` is set. Raises
+    PackageError when that happens, when the file cannot be read or the copy not be written, and
+    PackageTooLargeError when it has more bytes than Block2 can ever carry.
     """
     try:
         source = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115  (closed below)
@@ -54,6 +55,8 @@ def snapshot_file(path: Path, spool: Path, abandoned: threading.Event) -> Snapsh
         kind = os.fstat(source.fileno()).st_mode
         if not stat.S_ISREG(kind):
             raise PackageError(f"cannot serve {path}: it is not a regular file")
+        if spool is None:
+            return _in_place(source.fileno(), path, abandoned)
         try:
             copy = tempfile.TemporaryFile(dir=spool, buffering=0)  # noqa: SIM115  (closed below)
         except OSError as error:
@@ -62,28 +65,58 @@ def snapshot_file(path: Path, spool: Path, abandoned: threading.Event) -> Snapsh
             return _copied(source.fileno(), copy.fileno(), path, spool, abandoned)
 
 
-def _copied(source: int, copy: int, path: Path, spool: Path, abandoned: threading.Event) -> Snapshot:
-    sha256 = hashlib.sha256()
-    code = 0
-    length = 0
+def _in_place(source: int, path: Path, abandoned: threading.Event) -> Snapshot:
+    digest = _Digest(path, abandoned)
     try:
         while chunk := os.read(source, CHUNK_BYTES):
-            if abandoned.is_set():
-                raise PackageError(f"the copy of {path} was abandoned")
-            sha256.update(chunk)
-            code = check_code(chunk, code)
-            length += len(chunk)
-            if length > BODY_MAX_BYTES:
-                raise PackageTooLargeError(
-                    f"{path} has more than {BODY_MAX_BYTES} bytes, the most that Block2 can carry"
-                )
+            digest.add(chunk)
+        return digest.of(_memory(source, digest.length))
+    except OSError as error:
+        raise PackageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _copied(source: int, copy: int, path: Path, spool: Path, abandoned: threading.Event) -> Snapshot:
+    digest = _Digest(path, abandoned)
+    try:
+        while chunk := os.read(source, CHUNK_BYTES):
+            digest.add(chunk)
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(copy, rest) :]
-        memory = map_file(copy, length) if length >= MAPPED_FROM_BYTES else os.pread(copy, length, 0)
+        return digest.of(_memory(copy, digest.length))
     except OSError as error:
         raise PackageError(f"cannot copy {path} to {spool}: {error.strerror}") from error
-    return Snapshot(memory, sha256.digest(), code)
+
+
+class _Digest:
+    """The hashes of a file that is being read chunk by chunk."""
+
+    def __init__(self, path: Path, abandoned: threading.Event) -> None:
+        self._path = path
+        self._abandoned = abandoned
+        self._sha256 = hashlib.sha256()
+        self._check_code = 0
+        self.length = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next chunk. Raises PackageError when nobody waits for the file, or nobody could."""
+        if self._abandoned.is_set():
+            raise PackageError(f"the copy of {self._path} was abandoned")
+        self._sha256.update(chunk)
+        self._check_code = check_code(chunk, self._check_code)
+        self.length += len(chunk)
+        if self.length > BODY_MAX_BYTES:
+            raise PackageTooLargeError(
+                f"{self._path} has more than {BODY_MAX_BYTES} bytes, the most that Block2 can carry"
+            )
+
+    def of(self, memory: bytes | memoryview) -> Snapshot:
+        """The snapshot of what was read."""
+        return Snapshot(memory, self._sha256.digest(), self._check_code)
+
+
+def _memory(fd: int, length: int) -> bytes | memoryview:
+    return map_file(fd, length) if length >= MAPPED_FROM_BYTES else os.pread(fd, length, 0)
 
 
 def _open(path: str, flags: int) -> int:

@@ -8,7 +8,7 @@ from headgate.engine.endpoints import Device, Remote
 from headgate.engine.request import Request
 from headgate.engine.timers import Timed
 
-MESSAGE_IDS = 1 << 16
+MESSAGE_IDS = 1 << 15  # the lower half: the upper one is for segments, `ext/headgate/engine/flight.pxd`
 SEGMENT = 1 << 12  # message ids that become free together
 SEGMENTS = MESSAGE_IDS // SEGMENT
 

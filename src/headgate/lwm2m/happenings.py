@@ -1,7 +1,8 @@
 """What comes from devices, as LwM2M names it. One uplink gives at most one of these.
 
-What the device is owed for it (an ACK, 2.01, 2.04) leaves when the caller confirms it, after its commit. What
-is never confirmed is never answered: the device repeats it, and nothing is lost.
+What the device is owed for it (an ACK, 2.01, 2.04) leaves when the caller confirms it, after its commit, and
+so does the next command for the device. What is never confirmed is never answered: the device repeats it, and
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ class Happening:
 
     endpoint: str
     owed: Any = field(default=None, repr=False, compare=False)
-    """What `LwM2mServer.confirm` needs to answer it; opaque."""
+    """What `LwM2mServer.confirm` needs to answer it; opaque. None where nothing came."""
+    changed: Registration | None = None
+    """The registration as it is now, where this told something that a restart must know: another address, a
+    content format that works. None where it told nothing new, and where it is said otherwise (`after`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class Registered(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated(Happening):
-    """An Update, or something was learned that a restart must know (address, content formats)."""
+    """An Update."""
 
     before: Registration
     after: Registration
@@ -71,9 +75,9 @@ class Notified(Happening):
     payload: bytes
     stale: bool
     """Whether a newer one came before it: RFC 7641 section 3.4. Each PCP message counts all the same."""
-
-    moved: Registration | None = None
-    """The registration with its new address, where the notification came from another one."""
+    ended: bool = False
+    """Whether the device says that this was the last: by no Observe option, or an error code. The token is
+    alive all the same, until it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,10 @@ class Unmatched(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Happening):
-    """A command was done; what it read, if it reads. Links of a Discover are its payload."""
+    """A command was done; what it read, if it reads. Links of a Discover are its payload.
+
+    A Read whose `resources` are None was answered in every content format by what cannot be read.
+    """
 
     command: Command
     resources: Resources | None = None
@@ -105,7 +112,10 @@ class Observed(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Happening):
-    """A command was answered by an error; `code` is the CoAP code, such as "4.04"."""
+    """A command was answered by an error; `code` is the CoAP code, such as "4.04".
+
+    Of a response that is of no use, such as a block that was not asked for, it is the reason in words.
+    """
 
     command: Command
     code: str

@@ -9,6 +9,8 @@ from headgate.engine.endpoints import Remote
 from headgate.wire.links import RegisteredObjects
 
 DEFAULT_LIFETIME_S = 86400
+LIFETIME_MAX_S = 10 * 365 * 86400
+"""A longer lifetime counts as this, and so does 0, which is without end in LwM2M 1.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Registration:
     remote: Remote
     """Where the newest authenticated message came from."""
     formats: tuple[tuple[str, int | None], ...] = ()
-    """What was learned of its formats: the Accept (None: without) that worked, by kind of question."""
+    """What was learned: the Content-Format (None: without Accept) that worked, by kind of question."""
 
     def evolved(self, **changes: Any) -> Registration:
         """The same with some fields changed."""

@@ -2,9 +2,17 @@
 
 task, failure          what is kept of one device in one campaign, and how it may end
 events                 what happens, and what is asked for
-negotiation, rows      the tables' machine, and the rows that the negotiations share
-firmware               the firmware table
+negotiation            the tables' machine
+opening, rows          the rows that the negotiations share
+firmware               the firmware table; choices and results decide where it leaves a choice
+software               the same over PCP; software_choices decide
+object5, object19      what the two say to devices, and hear
 radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
+orchestrator           the front: what devices do in, what is to be stored and done out
+negotiator, campaigns  what an event changes, task by task; whose tasks are made, tried again, cancelled
+questions, asking      the commands under way; effects as commands, answers as events
+records, turns         values as rows; what gathers between two commits
+restoring              what a restart finds
 diagram                the tables as docs/negotiation.md
 """
 
@@ -15,9 +23,10 @@ from collections.abc import Mapping
 from headgate.upgrade.events import Effect, Event
 from headgate.upgrade.firmware import FIRMWARE
 from headgate.upgrade.negotiation import Negotiation
+from headgate.upgrade.software import SOFTWARE
 from headgate.upgrade.task import Kind, Task
 
-TABLES: Mapping[Kind, Negotiation] = {Kind.FIRMWARE: FIRMWARE}
+TABLES: Mapping[Kind, Negotiation] = {Kind.FIRMWARE: FIRMWARE, Kind.SOFTWARE: SOFTWARE}
 
 
 def advance(task: Task, event: Event, now: float) -> tuple[Task, tuple[Effect, ...]]:

@@ -204,6 +204,11 @@ class Admission:
             return None
         return sleeper[1]
 
+    def next_silent(self) -> float | None:
+        """When to ask `silent` again; None while no sleeper has others wait for its slot."""
+        sleeper = self._contended.first()
+        return None if sleeper is None else sleeper[0] + self.limits.silent_s
+
     def explain(self, task_id: str) -> Place | None:
         """Where the task stands; None when it neither waits for a slot nor holds one."""
         stand = self._stands.get(task_id)

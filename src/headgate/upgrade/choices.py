@@ -1,4 +1,4 @@
-"""The decisions of the firmware negotiation (its table is `firmware.py`): where an event leads, task by task.
+"""The decisions of the firmware negotiation (its table is `firmware.py`) up to Execute; then see `results`.
 
 Above each stands where it may lead. A State is a hint whichever way it came: notifications are lost, merged
 and repeated. What ends a task is a result, a version or a deadline.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from headgate.upgrade.events import (
     AnnounceOutcome,
-    DeadlinePassed,
+    CommandUnanswered,
     DeviceRegistered,
     DownloadProgressed,
     Effect,
     Event,
     ExecuteRefused,
     TaskCancelled,
-    VersionReported,
 )
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.negotiation import NOTHING, Move, choice, fail, go, stay
 from headgate.upgrade.object5 import (
-    CAUSES,
     CancelObservation,
     CancelUpdate,
     ClearRefused,
@@ -31,7 +29,6 @@ from headgate.upgrade.object5 import (
     PackageReported,
     ReadResult,
     ReadState,
-    ReadVersion,
     ResultReported,
     StateObserved,
     StateReported,
@@ -42,12 +39,12 @@ from headgate.upgrade.object5 import (
     WriteUri,
     cause_of,
 )
+from headgate.upgrade.results import RESULT_FAILURES, through
 from headgate.upgrade.rows import cancelled
-from headgate.upgrade.task import NOTHING_READ, Mark, Reading, State, Task
+from headgate.upgrade.task import Mark, State, Task
 
 FORMAT_REFUSED = ("4.06", "4.15")
 URI_REFUSED = {"4.00": Failure.INVALID_URI, "4.05": Failure.UPDATE_FAILED}
-RESULT_FAILURES = tuple(dict.fromkeys(CAUSES.values()))
 
 # -- steps 9 and 10: observe, reset, write --
 
@@ -95,13 +92,58 @@ def uri_refused(task: Task, event: UriRefused, now: float) -> Move:
     return fail(Failure.UPDATE_FAILED, Detail(at="5/0/1", code=event.code, note="as text and as TLV"))
 
 
-@choice(State.CLEAR_URI, Failure.INVALID_URI, Failure.UPDATE_FAILED)
+@choice(State.DOWNLOADING, State.EXECUTE, State.UPDATING, effects=(WriteUri,), stays=True)
+def state_of_writer(task: Task, event: StateReported, now: float) -> Move:
+    """After a restart: an Idle device has not taken the URI, any other has. What it notifies may be older."""
+    if not event.asked:
+        return NOTHING
+    if event.state == UpdateState.IDLE:
+        return stay(*uri_written(task)[1:], state_seen_s=now)
+    return taken(event.state, now)
+
+
+def taken(state: int, now: float) -> Move:
+    """The URI was written to an Idle device, and this is what it has become."""
+    match state:
+        case UpdateState.DOWNLOADED:
+            return go(State.EXECUTE, state_seen_s=now)
+        case UpdateState.UPDATING:
+            return go(State.UPDATING, state_seen_s=now)
+    return go(State.DOWNLOADING, state_seen_s=now)
+
+
+@choice(State.CHECK_URI)
+def uri_unanswered(task: Task, event: CommandUnanswered, now: float) -> Move:
+    """Whether the device took the URI is not known. Told a second time, some would begin a second time."""
+    return go(State.CHECK_URI, refused="")
+
+
+@choice(State.CLEAR_URI, Failure.INVALID_URI, Failure.UPDATE_FAILED, stays=True)
 def state_of_refuser(task: Task, event: StateObserved | StateReported, now: float) -> Move:
     """An Idle device meant the URI. Any other is reset once and told again."""
+    if not task.refused:
+        return NOTHING
     if event.state != UpdateState.IDLE and Mark.CLEARED not in task.marks:
         return go(State.CLEAR_URI, marks=task.marks | {Mark.CLEARED}, state_seen_s=now)
     detail = Detail(at="5/0/1", code=task.refused, note=f"in State {event.state}")
     return fail(URI_REFUSED[task.refused], detail)
+
+
+@choice(
+    *(State.WRITE_URI, State.DOWNLOADING, State.EXECUTE, State.UPDATING, State.CLEAR_URI),
+    Failure.INVALID_URI,
+    Failure.UPDATE_FAILED,
+    stays=True,
+)
+def state_of_unheard(task: Task, event: StateReported, now: float) -> Move:
+    """One that did not refuse, but was not heard: Idle it is told once more, any other has taken the URI."""
+    if task.refused:
+        return state_of_refuser.decide(task, event, now)
+    if not event.asked:
+        return NOTHING
+    if event.state == UpdateState.IDLE:
+        return go(State.WRITE_URI, state_seen_s=now)
+    return taken(event.state, now)
 
 
 # -- step 11: the download --
@@ -171,11 +213,6 @@ def withdrawn(task: Task, event: TaskCancelled, now: float) -> Move:
 # -- step 12: execute --
 
 
-def through(task: Task, state: int, now: float) -> Move:
-    """The device may be through with its update, one way or the other: ask for the result."""
-    return go(State.READ_RESULT, reading=Reading(state=state), state_seen_s=now)
-
-
 @choice(State.UPDATING, State.READ_RESULT, stays=True)
 def state_of_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
     """Execute may be taken though its answer is lost; some devices (5/0/14) do not wait for it."""
@@ -187,6 +224,20 @@ def state_of_executor(task: Task, event: StateObserved | StateReported, now: flo
     return stay(state_seen_s=now)
 
 
+@choice(State.UPDATING, State.READ_RESULT, effects=(ExecuteUpdate,), stays=True)
+def state_read_of_executor(task: Task, event: StateReported, now: float) -> Move:
+    """After a restart: asked, and still Downloaded, it has not been told. What it notifies may be older."""
+    if event.asked and event.state == UpdateState.DOWNLOADED:
+        return stay(*executed(task), state_seen_s=now)
+    return state_of_executor.decide(task, event, now)
+
+
+@choice(State.CHECK_EXECUTE)
+def execute_unanswered(task: Task, event: CommandUnanswered, now: float) -> Move:
+    """Whether the device took Execute is not known, and it is not told twice."""
+    return go(State.CHECK_EXECUTE, refused="")
+
+
 @choice(State.CHECK_EXECUTE, Failure.NOT_ONLINE)
 def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
     """4.xx may mean that the device is not Downloaded, or no longer."""
@@ -195,158 +246,41 @@ def execute_refused(task: Task, event: ExecuteRefused, now: float) -> Move:
     return fail(Failure.NOT_ONLINE, Detail(at="5/0/2", code=event.code))
 
 
-@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, Failure.UPDATE_FAILED)
+@choice(State.EXECUTE, State.UPDATING, State.READ_RESULT, stays=True)
+def state_before_execute(task: Task, event: StateObserved | StateReported, now: float) -> Move:
+    """It had not been Downloaded when it refused, so this is no repetition."""
+    if event.state == UpdateState.DOWNLOADED:
+        return go(State.EXECUTE, state_seen_s=now)
+    return state_of_executor.decide(task, event, now)
+
+
+@choice(
+    *(State.EXECUTE, State.WAIT_EXECUTE, State.UPDATING, State.READ_RESULT),
+    Failure.UPDATE_FAILED,
+    stays=True,
+)
 def state_of_refusing_executor(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """Still Downloaded: once more. Updating or Idle: it went on already."""
+    """Still Downloaded: once more, or again where it did not refuse. Updating or Idle: it went on already.
+
+    Downloading: it leaves that State when the notification of the next is acknowledged, and the
+    acknowledgement was lost where Execute was not. It repeats itself before long, unheard as a copy.
+    """
     match event.state:
         case UpdateState.UPDATING:
             return go(State.UPDATING, state_seen_s=now)
         case UpdateState.IDLE:
             return through(task, event.state, now)
+        case UpdateState.DOWNLOADING if now < task.stage_s + task.plan.timers.read_again_s:
+            return go(State.WAIT_EXECUTE, state_seen_s=now)
+        case _ if not task.refused:
+            current = isinstance(event, StateReported) and event.asked
+            if not current or event.state != UpdateState.DOWNLOADED:
+                return stay(state_seen_s=now)
+            return go(State.EXECUTE, state_seen_s=now)
         case UpdateState.DOWNLOADED if Mark.EXECUTED_AGAIN not in task.marks:
             return go(State.EXECUTE, marks=task.marks | {Mark.EXECUTED_AGAIN}, state_seen_s=now)
     detail = Detail(at="5/0/2", code=task.refused, note=f"in State {event.state}")
     return fail(Failure.UPDATE_FAILED, detail)
-
-
-# -- steps 13 and 14: the update and its result --
-
-
-@choice(State.READ_RESULT, stays=True)
-def state_while_updating(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """Idle after success, Idle or Downloaded after failure; Downloaded also where it has not begun."""
-    if event.state in (UpdateState.IDLE, UpdateState.DOWNLOADED):
-        return through(task, event.state, now)
-    return stay(state_seen_s=now)
-
-
-@choice(State.READ_RESULT, effects=(ObserveState,))
-def returned(task: Task, event: DeviceRegistered, now: float) -> Move:
-    """A new Register while updating: the reboot is over."""
-    marks = task.marks | {Mark.REGISTERED}
-    return go(State.READ_RESULT, ObserveState(), reading=NOTHING_READ, marks=marks)
-
-
-def result_told(task: Task, result: int) -> Move | None:
-    """What a result decides by itself: all but 0."""
-    match result:
-        case UpdateResult.INITIAL:
-            return None
-        case UpdateResult.SUCCEEDED:
-            return go(State.UNOBSERVE)
-        case UpdateResult.DEFERRED:
-            return not_through(task)
-    return fail(*cause_of(result))
-
-
-def weighed(task: Task, reading: Reading) -> Move:
-    """What is still to be asked; when all is told, and is neither success nor failure, what that means."""
-    if reading.result is None:
-        return stay(reading=reading)
-    if reading.version is None:
-        return stay(ReadVersion(), reading=reading)
-    if reading.state is None:
-        return stay(ReadState(), reading=reading)
-    if reading.state != UpdateState.IDLE:
-        return not_through(task)
-    if Mark.READ_AGAIN not in task.marks:
-        return go(State.WAIT_RESULT, reading=reading)
-    note = f"State 0, version {reading.version}"
-    return fail(Failure.UPDATE_FAILED, Detail(at="5/0/5", code=str(reading.result), note=note))
-
-
-def not_through(task: Task) -> Move:
-    """Wait on, for what T_update leaves. A later return may have its 60 seconds again."""
-    return go(State.UPDATING, marks=task.marks - {Mark.READ_AGAIN})
-
-
-@choice(
-    State.UNOBSERVE,
-    State.UPDATING,
-    State.WAIT_RESULT,
-    *RESULT_FAILURES,
-    effects=(ReadVersion, ReadState),
-    stays=True,
-)
-def result_read(task: Task, event: ResultReported, now: float) -> Move:
-    """Some devices keep 0 for ever: then their version is asked for, and their State."""
-    return result_told(task, event.result) or weighed(task, task.reading.having(result=event.result))
-
-
-@choice(
-    State.UNOBSERVE,
-    State.UPDATING,
-    State.WAIT_RESULT,
-    Failure.UPDATE_FAILED,
-    effects=(ReadState,),
-    stays=True,
-)
-def version_read(task: Task, event: VersionReported, now: float) -> Move:
-    """The target version is a success, whatever the result says."""
-    if event.version == task.plan.target_version:
-        return go(State.UNOBSERVE)
-    return weighed(task, task.reading.having(version=event.version))
-
-
-@choice(State.UPDATING, State.WAIT_RESULT, Failure.UPDATE_FAILED, stays=True)
-def state_read(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """Result 0 is early while Updating, and wrong while Idle. Until the version is told it is kept."""
-    reading = task.reading.having(state=event.state)
-    return stay(reading=reading) if reading.version is None else weighed(task, reading)
-
-
-@choice(State.READ_RESULT)
-def read_again(task: Task, event: DeadlinePassed, now: float) -> Move:
-    """The device told nothing by itself: it is asked a last time."""
-    return go(State.READ_RESULT, reading=NOTHING_READ, marks=task.marks | {Mark.READ_AGAIN})
-
-
-@choice(State.UPDATING, effects=(ReadResult,), stays=True)
-def state_while_waiting(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """The notification that was waited for: its result is read, and the wait goes on if that is still 0."""
-    match event.state:
-        case UpdateState.UPDATING:
-            return not_through(task)
-        case UpdateState.IDLE | UpdateState.DOWNLOADED:
-            return stay(ReadResult())
-    return NOTHING
-
-
-@choice(State.UNOBSERVE, State.UPDATING, *RESULT_FAILURES, stays=True)
-def result_while_waiting(task: Task, event: ResultReported, now: float) -> Move:
-    """0 is what is known already."""
-    return result_told(task, event.result) or NOTHING
-
-
-@choice(State.UNOBSERVE, stays=True)
-def version_while_waiting(task: Task, event: VersionReported, now: float) -> Move:
-    """The target version is a success here too."""
-    return go(State.UNOBSERVE) if event.version == task.plan.target_version else NOTHING
-
-
-# -- steps 15 and 16, and the fallback --
-
-
-@choice(State.SUCCESS)
-def unobserved(task: Task, event: Event, now: float) -> Move:
-    """Answered, or tried."""
-    return go(State.SUCCESS, marks=task.marks - {Mark.OBSERVED})
-
-
-@choice(effects=(ReadResult, ReadVersion), stays=True)
-def state_in_check(task: Task, event: StateObserved | StateReported, now: float) -> Move:
-    """The device is there and not updating: it is asked again."""
-    if event.state in (UpdateState.IDLE, UpdateState.DOWNLOADED):
-        return stay(ReadResult(), ReadVersion(), state_seen_s=now)
-    return stay(state_seen_s=now)
-
-
-@choice(State.SUCCESS, stays=True)
-def result_in_check(task: Task, event: ResultReported, now: float) -> Move:
-    """Success is success; anything else goes beside the version, which decides."""
-    if event.result == UpdateResult.SUCCEEDED:
-        return go(State.SUCCESS)
-    return stay(reading=task.reading.having(result=event.result))
 
 
 # -- effects of entering that depend on the task --

@@ -5,7 +5,8 @@ There is no I/O, no clock (`now` is handed in, seconds since the epoch), no rand
 comes out as effects, in the order in which it must be done.
 
     events.py    what happens, what is asked for        task.py        what is kept
-    rows.py      the rows that negotiations share       firmware.py    the firmware table
+    opening.py   the shared rows up to the slot         rows.py        those after it
+    firmware.py  the firmware table                     software.py    the software table
 
 The states. Between the broken lines a slot of the cell is held.
 
@@ -30,6 +31,10 @@ The states. Between the broken lines a slot of the cell is held.
                                      v                         v                               v
                                  DONE_SAME                  SUCCESS                   SUCCESS or FAILED
 
+That is firmware. Software has SUBSCRIBE after QUERY_VERSION, and between the slot and UPDATING
+
+    NOTIFY --> WAIT_START (--> COMPARE) --> DOWNLOADING --> EXECUTE
+
 FAILED and CANCELLED are entered from everywhere. `docs/negotiation.md` is drawn from the tables themselves.
 
 Invariants
@@ -40,7 +45,7 @@ Invariants
  4. A failure is set in FAILED alone, and always with its detail.
  5. What `advance` asks for is what the event's entry and the row of the state entered declare, nothing else.
  6. No URI is written before 5/0/3 was observed in the same task.
- 7. What may be repeated once has its Mark, and is not done a third time.
+ 7. What may be repeated has its Marks, and ends when they are used up.
  8. Every (state, event) has its entry, IGNORED where nothing happens.
  9. Every task ends: a state's deadline moves only with the device's own progress, a wait for a slot counts
     against one T_online, and repetitions are marked or count against their stage's timer.
@@ -49,20 +54,23 @@ What may be trusted in each state, beside what could be trusted before
     CREATED        the plan
     WAIT_ONLINE    no other task of the device is active
     QUERY_VERSION  the device was online when this began
+    SUBSCRIBE      `version` is what it runs, and came by an observation of 19/0/0
     QUERY_RADIO    `version` is what it runs: not the target, and one that may be upgraded from
     QUERY_CELL     its signal was not to be had; `radio` may hold its network
     WAIT_SLOT      `radio` has cell and class; `queued_s` is the place in their line
     WAIT_AWAKE     the slot is this task's; the device has not been heard since
     REQUERY_*      the device is awake; `radio` says whose slot it is, though perhaps not where the device is
+    NOTIFY         the same as OBSERVE; the edge answers segment requests from here on
     OBSERVE        the device is awake, its cell and class are no older than 10 minutes
-    COMPARE        5/0/3 is observed; its State was Downloaded
+    COMPARE        5/0/3 is observed; its State was Downloaded. Software: it said that it has the newest
     CLEAR_URI      5/0/3 is observed; its State was not Idle
     WRITE_URI      its State was Idle or has been reset; the edge serves the URI from here on
     CHECK_URI      `refused` is the code by which it refused the URI
-    WAIT_START     it took the URI at `stage_s`; it has not begun
+    WAIT_START     it took the URI or the notification at `stage_s`; it has not begun
     DOWNLOADING    it has begun; `stage_s` is still when it took the URI
     EXECUTE        it said Downloaded; whether it heard of Execute is not known
-    CHECK_EXECUTE  it refused Execute; why is not known
+    CHECK_EXECUTE  it refused Execute, or was not heard; why is not known
+    WAIT_EXECUTE   it said Downloaded, and then Downloading: our acknowledgement was lost
     UPDATING       it took Execute at `stage_s`, or goes on by itself
     READ_RESULT    it may be through: `reading` is what it said since
     WAIT_RESULT    it said Idle, Result 0 and another version, as some do right after their reboot
@@ -92,7 +100,7 @@ from headgate.upgrade.events import (
     Refusal,
 )
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.task import Kind, Mark, State, Task, Timers, evolved
+from headgate.upgrade.task import OF_ONE_STATE, Kind, Mark, State, Task, Timers, evolved
 
 # -- what a row is made of --
 
@@ -321,8 +329,9 @@ class Negotiation:
             "deadline_s": deadline_s,
             **changes,
         }
-        if row.marks:
-            all_changes["marks"] = changes.get("marks", task.marks) | row.marks
+        marks = changes.get("marks", task.marks)
+        if row.marks or not marks.isdisjoint(OF_ONE_STATE):
+            all_changes["marks"] = marks - OF_ONE_STATE | row.marks
         task = evolved(task, all_changes)
         return task, effects + row.asks(task)
 

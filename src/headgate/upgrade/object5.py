@@ -87,6 +87,8 @@ class StateReported(Uplink):
     """5/0/3 was notified or read. Notifications of one token come in the order of RFC 7641 section 3.4."""
 
     state: int
+    asked: bool = False
+    """Whether it answers a reading. A notification that is repeated may be older than our last command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
-"""The rows that the negotiations share: the way to a slot, the shapes of the update, the ends.
+"""The rows that the negotiations share after the slot: the shapes of the update, and the ends.
 
-A negotiation takes them and adds its own: `opening` from CREATED to the slot, `executing`, `updating` and
-`checking` for the second half, `endings`. Events that it alone knows are `own`; in the rows of `opening` they
-prove that the device is there, and nothing else.
+A negotiation takes them and adds its own: `executing`, `updating` and `checking`, `endings`. What comes
+before, from CREATED to the slot, is in `opening.py`.
 
 Who may be absent, and when. Until its slot is used a device may come and go, and T_online waits for it. While
 a command waits for its answer, and while the package is downloaded, a device that deregisters, whose
@@ -24,25 +23,15 @@ from headgate.upgrade.events import (
     SHARED_EVENTS,
     SLOTS,
     VERSION_ANSWERS,
-    Activated,
-    CellRefused,
-    CellReported,
     CommandReset,
     CommandUnanswered,
-    Conflicted,
     DeadlinePassed,
     DeviceHeard,
     DeviceRegistered,
     Effect,
     Event,
     ExecuteAccepted,
-    RadioRefused,
-    RadioReported,
-    ReadCell,
-    ReadRadio,
     Refusal,
-    SlotGranted,
-    SlotRevoked,
     TaskCancelled,
     Uplink,
     VersionRefused,
@@ -64,7 +53,6 @@ from headgate.upgrade.negotiation import (
     go,
     stay,
 )
-from headgate.upgrade.radio import Measurement, RadioClass, cell_of
 from headgate.upgrade.task import NOTHING_READ, TERMINAL, Mark, State, Task
 
 Events = frozenset[type[Event]]
@@ -94,195 +82,6 @@ ASKED: Entries = {**CANCELLABLE, **NEEDED, CommandReset: Failed(Failure.NOT_ONLI
 """Where a command waits for its answer. Lost, it goes out again at the next uplink: that is no event here."""
 
 
-# -- the way to a slot --
-
-
-def opening(
-    *,
-    own: Events,
-    ask_version: Effect,
-    version_at: str,
-    version_refused: Failure,
-    radio_step: int,
-    identified: State,
-    admitted: State,
-) -> dict[State, Row]:
-    """From CREATED to the slot: `identified` is entered with the version, `admitted` with a slot to use.
-
-    `radio_step` is the published step that asks for the radio.
-    """
-
-    @choice(identified, State.DONE_SAME, Failure.PACKAGE_TYPE)
-    def version_reported(task: Task, event: VersionReported, now: float) -> Move:
-        version, plan = event.version, task.plan
-        if version == plan.target_version:
-            note = "current version is the same as the target version"
-            return go(State.DONE_SAME, version=version, detail=Detail(at=version_at, code=version, note=note))
-        if plan.source_versions and version not in plan.source_versions:
-            detail = Detail(at=version_at, code=version, note="not among the package's source versions")
-            return fail(Failure.PACKAGE_TYPE, detail, version=version)
-        return go(identified, version=version)
-
-    def in_line(task: Task, radio: Measurement, now: float) -> Move:
-        return go(State.WAIT_SLOT, radio=radio, measured_s=now, waiting_s=now, queued_s=now)
-
-    def used(task: Task, now: float) -> Move:
-        """The device is awake and has its slot: measure again what is old, else begin."""
-        old = now - task.measured_s > task.plan.timers.measurement_s
-        return go(State.REQUERY_RADIO if old else admitted)
-
-    @choice(State.WAIT_AWAKE, State.REQUERY_RADIO, admitted)
-    def granted(task: Task, event: SlotGranted, now: float) -> Move:
-        return used(task, now) if event.awake else go(State.WAIT_AWAKE)
-
-    @choice(State.REQUERY_RADIO, admitted)
-    def awake(task: Task, event: Event, now: float) -> Move:
-        return used(task, now)
-
-    @choice(State.WAIT_SLOT)
-    def revoked(task: Task, event: SlotRevoked, now: float) -> Move:
-        return go(State.WAIT_SLOT, queued_s=now)
-
-    def in_place(task: Task, radio: Measurement, now: float) -> Move:
-        """A slot is of one cell and class. A device found in another waits there, with its seniority."""
-        was = task.radio
-        same = was is not None and (was.cell, was.radio_class) == (radio.cell, radio.radio_class)
-        return go(admitted if same else State.WAIT_SLOT, radio=radio, measured_s=now)
-
-    events = SHARED_EVENTS | own
-    silent = frozenset(event for event in own if not issubclass(event, Uplink))
-    anywhere = these(own, DeviceHeard, DeviceRegistered, CommandUnanswered, DOWNLOADS, EXECUTE_ANSWERS)
-    waiting = Deadline(timer="online_s", since=Since.WAITING, passed=Failed(Failure.ONLINE_TIMEOUT))
-    return {
-        State.CREATED: Row(
-            step=1,
-            waits="its campaign's turn",
-            on={**CANCELLABLE, Activated: State.WAIT_ONLINE, Conflicted: Failed(Failure.TASK_CONFLICT)},
-            ignored=these(
-                anywhere, ABSENCES, SLOTS, VERSION_ANSWERS, RADIO_ANSWERS, CommandReset, DeadlinePassed
-            ),
-        ),
-        State.WAIT_ONLINE: Row(
-            step=3,
-            waits="the device's next uplink",
-            deadline=Deadline(timer="online_s", passed=Failed(Failure.ONLINE_TIMEOUT)),
-            on={**CANCELLABLE, **uplinks(events, State.QUERY_VERSION)},
-            ignored=these(silent, BEGINNINGS, ABSENCES, SLOTS, CommandUnanswered),
-        ),
-        State.QUERY_VERSION: Row(
-            step=4,
-            waits="the device's version",
-            at=version_at,
-            enter=(ask_version,),
-            deadline=Deadline(timer="version_s", passed=Failed(Failure.VERSION_TIMEOUT)),
-            on={**ASKED, VersionReported: version_reported, VersionRefused: Failed(version_refused)},
-            ignored=these(anywhere, BEGINNINGS, SLOTS, RADIO_ANSWERS),
-        ),
-        **measuring(
-            State.QUERY_RADIO,
-            State.QUERY_CELL,
-            step=radio_step,
-            complete=in_line,
-            leads=(State.WAIT_SLOT,),
-            ignored=these(anywhere, BEGINNINGS, SLOTS, VERSION_ANSWERS),
-        ),
-        State.WAIT_SLOT: Row(
-            step=radio_step + 2,
-            waits="a slot of its cell",
-            deadline=waiting,
-            on={**CANCELLABLE, SlotGranted: granted},
-            ignored=these(
-                anywhere, BEGINNINGS, ABSENCES, VERSION_ANSWERS, RADIO_ANSWERS, CommandReset, SlotRevoked
-            ),
-        ),
-        State.WAIT_AWAKE: Row(
-            step=radio_step + 2,
-            waits="the device's next uplink, its slot being kept",
-            deadline=waiting,
-            on={**CANCELLABLE, **uplinks(events, awake), SlotRevoked: revoked},
-            ignored=these(silent, BEGINNINGS, ABSENCES, CommandUnanswered, SlotGranted),
-        ),
-        **measuring(
-            State.REQUERY_RADIO,
-            State.REQUERY_CELL,
-            step=radio_step,
-            complete=in_place,
-            leads=(admitted, State.WAIT_SLOT),
-            ignored=these(anywhere, BEGINNINGS, SLOTS, VERSION_ANSWERS),
-        ),
-    }
-
-
-def measuring(
-    signal: State,
-    cell_alone: State,
-    *,
-    step: int,
-    complete: Callable[[Task, Measurement, float], Move],
-    leads: tuple[State, ...],
-    ignored: Events,
-) -> dict[State, Row]:
-    """Two rows: all of object 4, and where that is not complete the cell ID by itself, within one T_radio.
-
-    The cell ID is asked for even where object 4 showed one already.
-    """
-
-    def known(task: Task, radio: Measurement) -> Measurement | None:
-        """What is not complete does not replace what a slot is held by."""
-        return task.radio if task.state.holds_slot else radio
-
-    @choice(*leads, cell_alone)
-    def reported(task: Task, event: RadioReported, now: float) -> Move:
-        if event.radio.radio_class is None:
-            return go(cell_alone, radio=known(task, event.radio))
-        return complete(task, event.radio, now)
-
-    @choice(*leads, stays=True)
-    def reported_late(task: Task, event: RadioReported, now: float) -> Move:
-        """The answer took longer than its half of T_radio, and is still the better one."""
-        if event.radio.radio_class is None:
-            return stay(radio=known(task, event.radio))
-        return complete(task, event.radio, now)
-
-    @choice(*leads, Failure.CELL_ID_TIMEOUT)
-    def cell_reported(task: Task, event: CellReported, now: float) -> Move:
-        network = task.radio or Measurement()
-        cell = cell_of(event.cell_id, smcc=network.smcc, smnc=network.smnc)
-        if cell is None:
-            detail = Detail(at="4/0/8", code=str(event.cell_id), note="the device does not know its cell")
-            return fail(Failure.CELL_ID_TIMEOUT, detail)
-        radio = Measurement(cell=cell, radio_class=RadioClass.UNKNOWN, smcc=network.smcc, smnc=network.smnc)
-        return complete(task, radio, now)
-
-    return {
-        signal: Row(
-            step=step,
-            waits="signal strength and cell",
-            at="4/0",
-            enter=(ReadRadio(),),
-            stage=Stage.RADIO,
-            deadline=Deadline(timer="radio_s", share=0.5, passed=cell_alone),
-            on={**ASKED, RadioReported: reported, RadioRefused: cell_alone},
-            ignored=these(ignored, CellReported, CellRefused),
-        ),
-        cell_alone: Row(
-            step=step + 2,
-            waits="the cell ID",
-            at="4/0/8",
-            enter=(ReadCell(),),
-            stage=Stage.RADIO,
-            deadline=Deadline(timer="radio_s", since=Since.STAGE, passed=Failed(Failure.CELL_ID_TIMEOUT)),
-            on={
-                **ASKED,
-                RadioReported: reported_late,
-                CellReported: cell_reported,
-                CellRefused: Failed(Failure.CELL_ID_TIMEOUT),
-            },
-            ignored=these(ignored, RadioRefused),
-        ),
-    }
-
-
 # -- the second half: shapes to which a negotiation adds its own entries --
 
 OVER = these(BEGINNINGS, SLOTS, DOWNLOADS, RADIO_ANSWERS)
@@ -302,7 +101,13 @@ def registered(*effects: Effect) -> Choice:
 
 
 def executing(
-    *, step: int, at: str, enter: tuple[Effect, ...] | Entering, on: Entries, ignored: Events
+    *,
+    step: int,
+    at: str,
+    enter: tuple[Effect, ...] | Entering,
+    on: Entries,
+    ignored: Events,
+    resume: tuple[Effect, ...] | None = None,
 ) -> Row:
     """EXECUTE: the accepted command leads to UPDATING. To be added: ExecuteRefused, DeviceRegistered."""
     return Row(
@@ -310,6 +115,7 @@ def executing(
         waits="the device to begin its update",
         at=at,
         enter=enter,
+        resume=resume,
         stage=Stage.EXECUTE,
         deadline=Deadline(
             timer="update_start_s", since=Since.STAGE, passed=Failed(Failure.UPDATE_START_TIMEOUT)
@@ -320,7 +126,7 @@ def executing(
             ExecuteAccepted: State.UPDATING,
             **on,
         },
-        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard),
+        ignored=these(ignored, PAST, VERSION_ANSWERS, DeviceHeard) - on.keys(),
     )
 
 
@@ -343,10 +149,13 @@ def checking(
     at: str,
     enter: tuple[Effect, ...],
     proves: Callable[[Task], bool],
+    early: bool,
     on: Entries,
     ignored: Events,
 ) -> Row:
     """CHECK: the version decides, where `proves` says that it is evidence.
+
+    `early`: it may be entered before T_update is over.
 
     To be added: DeviceHeard, DeviceRegistered.
 
@@ -358,7 +167,7 @@ def checking(
         result = task.reading.result
         return Detail(at=at, code=code, note="" if result is None else f"Update Result {result}")
 
-    @choice(State.SUCCESS, Failure.RESULT_TIMEOUT, stays=True)
+    @choice(State.SUCCESS, Failure.RESULT_TIMEOUT, stays=early)
     def version_reported(task: Task, event: VersionReported, now: float) -> Move:
         if event.version == task.plan.target_version and proves(task):
             return go(State.SUCCESS)
@@ -366,7 +175,7 @@ def checking(
             return stay(reading=task.reading.having(version=event.version))
         return fail(Failure.RESULT_TIMEOUT, said(task, event.version))
 
-    @choice(Failure.RESULT_TIMEOUT, Failure.CHECK_TIMEOUT)
+    @choice(*((Failure.RESULT_TIMEOUT,) if early else ()), Failure.CHECK_TIMEOUT)
     def passed(task: Task, event: DeadlinePassed, now: float) -> Move:
         if task.reading.version is not None:
             return fail(Failure.RESULT_TIMEOUT, said(task, task.reading.version))

@@ -14,6 +14,8 @@ from typing import Any
 
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.radio import Measurement
+from headgate.wire.pcp_messages import version_field
+from headgate.wire.segmentation import segment_count_of
 
 MINUTE_S = 60.0
 HOUR_S = 60 * MINUTE_S
@@ -23,6 +25,9 @@ class Kind(StrEnum):
     """Which negotiation a task follows."""
 
     FIRMWARE = "firmware"
+    """LwM2M object 5: the package travels in blocks."""
+    SOFTWARE = "software"
+    """PCP over object 19: it travels in segments."""
 
 
 class State(StrEnum):
@@ -31,12 +36,14 @@ class State(StrEnum):
     CREATED = "created"
     WAIT_ONLINE = "wait_online"
     QUERY_VERSION = "query_version"
+    SUBSCRIBE = "subscribe"
     QUERY_RADIO = "query_radio"
     QUERY_CELL = "query_cell"
     WAIT_SLOT = "wait_slot"
     WAIT_AWAKE = "wait_awake"
     REQUERY_RADIO = "requery_radio"
     REQUERY_CELL = "requery_cell"
+    NOTIFY = "notify"
     OBSERVE = "observe"
     COMPARE = "compare"
     CLEAR_URI = "clear_uri"
@@ -46,6 +53,7 @@ class State(StrEnum):
     DOWNLOADING = "downloading"
     EXECUTE = "execute"
     CHECK_EXECUTE = "check_execute"
+    WAIT_EXECUTE = "wait_execute"
     UPDATING = "updating"
     READ_RESULT = "read_result"
     WAIT_RESULT = "wait_result"
@@ -73,6 +81,7 @@ BEFORE_SLOT = frozenset(
         State.CREATED,
         State.WAIT_ONLINE,
         State.QUERY_VERSION,
+        State.SUBSCRIBE,
         State.QUERY_RADIO,
         State.QUERY_CELL,
         State.WAIT_SLOT,
@@ -87,7 +96,11 @@ class Mark(StrEnum):
     OBSERVED = "observed"
     """The device's progress is observed, or may be."""
     GRANTED = "granted"
-    """The edge may serve the package to this device."""
+    """The edge may serve the package to this device, in blocks or segments."""
+    NOTIFIED_BEFORE = "notified_before"
+    """An earlier task told the device of this version: from then on some devices say that they run it."""
+    RENEWED = "renewed"
+    """A new Register came in SUBSCRIBE: the observation that brought the version is gone."""
     REGISTERED = "registered"
     """A new Register came since the device was told to update."""
     TLV = "tlv"
@@ -98,6 +111,14 @@ class Mark(StrEnum):
     """The one repetition of a refused Execute is used up."""
     READ_AGAIN = "read_again"
     """The one later reading of a result that was still 0 is used up."""
+    RESENT = "resent"
+    """The question of this state was sent a second time."""
+    RESENT_AGAIN = "resent_again"
+    """And a third: the last."""
+
+
+OF_ONE_STATE = frozenset({Mark.RESENT, Mark.RESENT_AGAIN})
+"""Marks that are taken away with every state entered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +138,15 @@ class Timers:
     """T_update, from the moment Execute was acknowledged."""
     result_s: float = 3 * MINUTE_S
     read_again_s: float = 60.0
-    """After which a result that is still 0 is read once more."""
+    """After which a result that is still 0 is read once more; and how long a device that said Downloaded, and
+    refused Execute, may take to be Downloaded by its own account."""
     check_s: float = 3 * MINUTE_S
     unobserve_s: float = 93.0
     """MAX_TRANSMIT_WAIT: what the last, dispensable request of a successful task may take."""
     poll_s: float = 5 * MINUTE_S
     """Without news of the device's State for this long, an uplink is an occasion to read it."""
+    resend_s: float = 30.0
+    """Over PCP: an uplink after this long without the answer to a question is an occasion to repeat it."""
     measurement_s: float = 10 * MINUTE_S
     """An older measurement is made again before its slot is used."""
     no_progress_s: float | None = None
@@ -147,8 +171,12 @@ class Plan:
     """Compared byte for byte with what devices report."""
     pid: bytes
     """The package's identity, 8 bytes: nothing else is served to the device until the task ends."""
+    size_bytes: int = 0
+    """Of the package; needed where it travels in segments."""
     segment_size_bytes: int = 0
     """Over PCP; 0 where the package travels in blocks."""
+    version_check_code: int = 0
+    """What PCP message 20 carries: 0 for products in zero mode. Bound, so that a repetition is one."""
     source_versions: frozenset[str] = frozenset()
     """supportSourceVersionList: the versions that may be upgraded from; empty for any."""
     timers: Timers = Timers()
@@ -156,6 +184,16 @@ class Plan:
     """A device that holds this very package already (5/0/1, 5/0/7) does not download it again."""
     automatic_upgrade: bool = False
     """5/0/14 is true in this product: devices go from Downloaded to Updating by themselves."""
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.SOFTWARE:
+            segment_count_of(self.size_bytes, self.segment_size_bytes)
+            version_field(self.target_version)
+
+    @property
+    def segment_count(self) -> int:
+        """How many segments the package has; the last one may be short."""
+        return segment_count_of(self.size_bytes, self.segment_size_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +203,8 @@ class Reading:
     result: int | None = None
     version: str | None = None
     state: int | None = None
+    segment: int | None = None
+    """The highest segment index that was asked for."""
 
     def having(self, **said: Any) -> Reading:
         """The same with something more."""
@@ -213,9 +253,19 @@ class Task:
     detail: Detail | None = None
 
     @classmethod
-    def created(cls, *, id: str, endpoint: str, plan: Plan, now: float, uri: str = "") -> Task:
-        """A new task, in CREATED."""
-        return cls(id=id, endpoint=endpoint, plan=plan, uri=uri, entered_s=now, stage_s=now)
+    def created(
+        cls,
+        *,
+        id: str,
+        endpoint: str,
+        plan: Plan,
+        now: float,
+        uri: str = "",
+        notified_before: bool = False,
+    ) -> Task:
+        """A new task, in CREATED. `notified_before`: as of the Mark of that name."""
+        marks = frozenset({Mark.NOTIFIED_BEFORE} if notified_before else ())
+        return cls(id=id, endpoint=endpoint, plan=plan, uri=uri, entered_s=now, stage_s=now, marks=marks)
 
 
 _values = attrgetter(*(field.name for field in fields(Task)))

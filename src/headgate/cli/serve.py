@@ -1,0 +1,103 @@
+"""`headgate serve`: one Server until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from headgate.config import Config
+from headgate.server import Server
+from headgate.server.logs import JsonLines
+
+STATUS_EVERY_S = 1.0
+
+
+def log_to_stderr(config: Config) -> None:
+    """The server's log, as the configuration wants it."""
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(JsonLines() if config.log.format == "json" else plain)
+    root = logging.getLogger("headgate")
+    root.handlers[:] = [handler]
+    root.propagate = False
+    root.setLevel(config.log.level.upper())
+
+
+@dataclass(slots=True)
+class Serving:
+    """One run of `headgate serve`."""
+
+    config: Config
+
+    async def run(self) -> int:
+        """Serve until told to stop; the exit code. Raises HeadgateError when it cannot begin."""
+        log_to_stderr(self.config)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        server = Server(self.config)
+        starting = loop.create_task(server.start())
+
+        def end() -> None:
+            stop.set()
+            starting.cancel()  # changes nothing once it is done
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        try:
+            await starting
+        except asyncio.CancelledError:
+            return 0
+        try:
+            await self._serve(server, stop)
+            failure = server.failure
+        finally:
+            await server.close()
+        if failure is not None:
+            print(f"headgate: ended by a failure, see the log: {failure!r}", file=sys.stderr)
+            return 1
+        return 0
+
+    async def _serve(self, server: Server, stop: asyncio.Event) -> None:
+        stats = server.stats
+        print(
+            f"headgate: serving on UDP port {server.port} of {server.host}, data in "
+            f"{self.config.store.directory.absolute()}: {stats.devices:,} devices, "
+            f"{stats.campaigns:,} campaigns under way, {stats.packages:,} packages",
+            flush=True,
+        )
+        console = Console()
+        if not console.is_terminal:
+            while server.failure is None and not await _within(stop, STATUS_EVERY_S):
+                pass
+            return
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while server.failure is None and not await _within(stop, STATUS_EVERY_S):
+                live.update(self._status_line(server), refresh=True)
+
+    def _status_line(self, server: Server) -> Text:
+        stats = server.stats
+        occupancy = server.occupancy()
+        held, waiting = sum(each.held for each in occupancy), sum(each.waiting for each in occupancy)
+        store = "" if stats.store_failing_since_s is None else "  STORE FAILS: nothing is issued"
+        return Text(
+            f"{stats.devices:,} devices  {stats.tasks:,} tasks  {held:,} slots held, {waiting:,} wait  "
+            f"{stats.edge.blocks:,} blocks served{store}  Ctrl-C ends",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether `event` came within that time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,375 @@
+"""What an operator may set: defaults < TOML file < environment HEADGATE_SECTION__NAME < flags.
+
+Only the server and the command line read this; every other room is handed plain values. A default that
+belongs to a room is written there too, where it is explained; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from headgate.errors import ConfigError
+
+PREFIX = "HEADGATE_"
+DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a setting
+DEFAULT = "default"
+ENVIRONMENT = "environment"
+FLAG = "flag"
+
+DAY_S = 86400.0
+YEAR_S = 366 * DAY_S
+
+
+def setting(default: Any, description: str, unit: str, **bounds: Any) -> Any:
+    """A field with what a person must know of it; `unit` is "" for what has none."""
+    return Field(default, description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+def duration(default_s: float | None, description: str, *, least_s: float = 0.001) -> Any:
+    """A time above 0, up to a year."""
+    return setting(default_s, description, "s", ge=least_s, le=YEAR_S, allow_inf_nan=False)
+
+
+def bound(default: int, description: str, unit: str) -> Any:
+    """The bound of a table or a buffer, one at least."""
+    return setting(default, description, unit, ge=1, le=1 << 40)
+
+
+class Section(BaseModel):
+    """Settings that belong together: a table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+
+
+class Coap(Section):
+    """Where devices talk to us, and how packages are cut into blocks."""
+
+    host: str | None = setting(None, "Address to listen on; without it, every address of both families.", "")
+    port: int = setting(
+        5683, "UDP port of LwM2M and of package downloads; 0 takes a free one.", "", ge=0, le=65535
+    )
+    threads: int = setting(
+        0, "Native threads that serve blocks; 0 serves on the loop.", "threads", ge=0, le=64
+    )
+    authority: str | None = setting(
+        None, "host[:port] written into package URIs; without it, what is bound or this machine's name.", ""
+    )
+    smallest_block: int = setting(16, "Smallest block offered.", "bytes", ge=16, le=1024)
+    largest_block: int = setting(1024, "Largest block sent.", "bytes", ge=16, le=1024)
+    default_block: int = setting(512, "Block sent when the device names no size.", "bytes", ge=16, le=1024)
+    receive_buffer_bytes: int = setting(
+        4 << 20, "SO_RCVBUF, as far as the kernel grants it.", "bytes", ge=4096, le=(1 << 31) - 1
+    )
+    ring_bytes: int = setting(
+        4 << 20, "Messages that wait for the loop, per listener.", "bytes", ge=1 << 16, le=1 << 30
+    )
+    grants_max: int = setting(
+        1 << 20, "Downloads that may be permitted at a time.", "grants", ge=1, le=(1 << 24) - 1024
+    )
+    look_every_s: float = duration(1.0, "How often the progress of downloads is looked at.")
+
+
+class Store(Section):
+    """Where everything is kept that a restart must find again."""
+
+    directory: Path = setting(
+        Path("headgate-data"), "Data directory: database, packages, secret. One server at a time.", ""
+    )
+    url: str | None = setting(
+        None, "Database, such as postgresql+psycopg://...; without it, SQLite in the data directory.", ""
+    )
+    events_keep_s: float = duration(90 * DAY_S, "How long the event log is kept.")
+    retry_s: float = duration(1.0, "After a commit failed, it is tried again this often.")
+
+
+class Limits(Section):
+    """How many devices of one cell may upgrade at once."""
+
+    class_0: int = setting(50, "Devices of radio class 0.", "slots", ge=1, le=1 << 20)
+    class_1: int = setting(10, "Devices of radio class 1.", "slots", ge=1, le=1 << 20)
+    class_2: int = setting(1, "Devices of radio class 2.", "slots", ge=1, le=1 << 20)
+    unknown: int = setting(10, "Devices of which only the cell is known.", "slots", ge=1, le=1 << 20)
+    scope: Literal["class", "cell"] = setting(
+        "class", "What shares the slots: each class of a cell, or all classes by their shares.", ""
+    )
+    ageing_s: float = duration(600.0, "In scope cell: who waited for this long is not overtaken any more.")
+    silent_s: float = duration(
+        600.0, "A sleeper with an unused slot goes to the back after this, if others wait."
+    )
+
+
+class Radio(Section):
+    """Where the radio ranges end. The defaults are NB-IoT's coupling losses of 144, 154 and 164 dB."""
+
+    rsrp_dbm: tuple[float, float, float] = setting(
+        (-112.0, -122.0, -132.0), "Least RSRP of ranges 0, 1 and 2, descending.", "dBm"
+    )
+    sinr_db: tuple[float, float, float] = setting(
+        (7.0, -3.0, -13.0), "Least SINR of ranges 0, 1 and 2, descending.", "dB"
+    )
+    strict_english: bool = setting(
+        False, "Only the two pairs that the English text lists leave class 2; else the weaker decides.", ""
+    )
+    use_ce_level: bool = setting(False, "A missing SINR is replaced by the CE level, where there is one.", "")
+
+
+class Timers(Section):
+    """How long each step of an upgrade may last."""
+
+    online_s: float = duration(DAY_S, "T_online; a wait for a slot is bounded by the same time again.")
+    version_s: float = duration(180.0, "Until the version is reported.")
+    radio_s: float = duration(180.0, "T_radio: half of it for the signal, what remains for the cell.")
+    download_start_s: float = duration(180.0, "Until the device begins to download.")
+    download_s: float = duration(3600.0, "T_download, from the moment the URI was acknowledged.")
+    update_start_s: float = duration(180.0, "Until the device begins to update.")
+    update_s: float = duration(1800.0, "T_update, from the moment Execute was acknowledged.")
+    result_s: float = duration(180.0, "Until the result is reported.")
+    read_again_s: float = duration(60.0, "After which a result that is still 0 is read once more.")
+    check_s: float = duration(180.0, "Until the version is reported after an update without news.")
+    unobserve_s: float = duration(93.0, "What the last request of a successful task may take.")
+    poll_s: float = duration(300.0, "Without news for this long, an uplink is an occasion to ask.")
+    measurement_s: float = duration(600.0, "An older measurement is made again before its slot is used.")
+    no_progress_s: float | None = duration(
+        None, "Where set, a download ends after this long without progress, instead of after T_download."
+    )
+
+
+class Presence(Section):
+    """When a device in queue mode can be reached. LwM2M 1.1 core, 6.5."""
+
+    awake_s: float = duration(20.0, "How long a device that sleeps is taken to listen after it was heard.")
+
+
+class Lwm2m(Section):
+    """What is accepted of registrations, and kept for each device."""
+
+    grace_s: float = setting(
+        300.0,
+        "How long after its lifetime a registration is kept: an Update may be late.",
+        "s",
+        ge=0,
+        le=DAY_S,
+    )
+    registrations_max: int = bound(1 << 20, "Devices that may be registered at a time.", "devices")
+    links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
+    commands_max: int = bound(16, "Commands that wait for one device.", "commands")
+    observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
+    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
+    expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
+
+
+class Exchange(Section):
+    """The bounds of CoAP messaging; reaching one is counted."""
+
+    devices_max: int = bound(1 << 20, "Devices that were sent a CON within EXCHANGE_LIFETIME.", "devices")
+    requests_max: int = bound(1 << 20, "Live tokens: requests under way and observations.", "tokens")
+    waiting_max: int = bound(16, "Requests of one device that wait for their turn.", "requests")
+    separate_max: int = bound(1 << 16, "Separate responses of ours that await their ACK.", "messages")
+    remembered_max: int = bound(1 << 18, "Messages remembered to recognise duplicates.", "messages")
+    remembered_bytes_max: int = bound(64 << 20, "The answers stored with them.", "bytes")
+    remembered_s: float = duration(
+        300.0, "How long they are remembered; 560 covers devices with an ACK_TIMEOUT of 15 s."
+    )
+    uploads_max: int = bound(4096, "Bodies that devices are sending by Block1.", "bodies")
+    uploads_bytes_max: int = bound(16 << 20, "All of them.", "bytes")
+    upload_bytes_max: int = bound(64 << 10, "One of them.", "bytes")
+    upload_szx_max: int = setting(6, "Size exponent of their blocks.", "", ge=0, le=6)
+    upload_s: float = duration(247.0, "How long a body may wait for its next block.")
+    bodies_bytes_max: int = bound(64 << 20, "Bodies that are being fetched by Block2.", "bytes")
+    body_bytes_max: int = bound(64 << 10, "One of them.", "bytes")
+
+
+class Retry(Section):
+    """Which devices a campaign tries again, unless it says otherwise."""
+
+    count: int = setting(0, "Attempts after the first; 0 for none.", "attempts", ge=0, le=100)
+    interval_s: float = setting(
+        0.0,
+        "From the end of a campaign's batch to its next attempts.",
+        "s",
+        ge=0,
+        le=YEAR_S,
+        allow_inf_nan=False,
+    )
+    failures: tuple[str, ...] = setting(
+        (), "The published failure texts that are worth it; none listed means every one.", ""
+    )
+
+
+class Grants(Section):
+    """Permissions to download."""
+
+    keep_s: float = duration(DAY_S, "How long a device may still download after its task has ended.")
+
+
+class Log(Section):
+    """What the server says of itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is told.", "")
+    format: Literal["text", "json"] = setting("text", "For people, or one JSON object per line.", "")
+
+
+class Config(BaseSettings):
+    """All settings. Made in Python it reads nothing but its arguments; `read` looks around."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        nested_model_default_partial_update=True,
+    )
+
+    coap: Coap = Coap()
+    store: Store = Store()
+    limits: Limits = Limits()
+    radio: Radio = Radio()
+    timers: Timers = Timers()
+    presence: Presence = Presence()
+    lwm2m: Lwm2m = Lwm2m()
+    exchange: Exchange = Exchange()
+    retry: Retry = Retry()
+    grants: Grants = Grants()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed, alone."""
+        return (init_settings,)
+
+
+# -- reading --
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting as it stands, for `headgate config show`."""
+
+    key: str
+    """As in the file: section.name."""
+    value: Any
+    origin: str
+    """"default", the file's path, "environment" or "flag"."""
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A configuration, and where each part of it comes from."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+    def origin(self, key: str) -> str:
+        """Where a setting comes from. Raises KeyError for one that there is not."""
+        section, _, name = key.partition(".")
+        if name not in type(getattr(self.config, section)).model_fields:
+            raise KeyError(key)
+        return self.origins.get(key, DEFAULT)
+
+    def __iter__(self) -> Iterator[Setting]:
+        """All settings, in the order of this file."""
+        for section, values in self.config:
+            for name, field in type(values).model_fields.items():
+                extra = field.json_schema_extra
+                yield Setting(
+                    key=f"{section}.{name}",
+                    value=getattr(values, name),
+                    origin=self.origins.get(f"{section}.{name}", DEFAULT),
+                    unit=str(extra["unit"]) if isinstance(extra, dict) else "",
+                    description=field.description or "",
+                )
+
+
+def read(file: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """The configuration of this process; `flags` are by section, and None in them is a flag not given.
+
+    Raises ConfigError naming every setting that is unknown or impossible, and where it was set.
+    """
+    given = {
+        section: {name: value for name, value in values.items() if value is not None}
+        for section, values in (flags or {}).items()
+    }
+    layers: list[tuple[str, Mapping[str, Any]]] = [(ENVIRONMENT, _environment()), (FLAG, given)]
+    if file is not None:
+        layers.insert(0, (str(file), _file(file)))
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        for section, entries in layer.items():
+            if not isinstance(entries, Mapping):
+                raise ConfigError(_unknown(section, origin, tuple(Config.model_fields)))
+            values.setdefault(section, {}).update(entries)
+            origins |= {section: origin} | {f"{section}.{name}": origin for name in entries}
+    try:
+        config = Config(**values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explained(each, origins) for each in error.errors())) from error
+    return Settings(config=config, origins=MappingProxyType(origins))
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _environment() -> dict[str, Any]:
+    sections = tuple(Config.model_fields)
+    for variable in os.environ:
+        section, delimiter, _ = variable.upper().removeprefix(PREFIX).partition(DELIMITER)
+        if variable.upper().startswith(PREFIX) and delimiter and section.lower() not in sections:
+            raise ConfigError(_unknown(section.lower(), f"{ENVIRONMENT}: {variable}", sections))
+    try:
+        return EnvSettingsSource(Config)()
+    except SettingsError as error:
+        named = re.search(r'field "(\w+)"', str(error))
+        start = f"{PREFIX}{named[1]}" if named else PREFIX
+        variables = ", ".join(sorted(name for name in os.environ if name.upper().startswith(start.upper())))
+        raise ConfigError(
+            f"a list in the {ENVIRONMENT} is JSON, such as [-112, -122, -132]; "
+            f"one of these is not: {variables} ({error.__cause__})"
+        ) from error
+
+
+def _explained(error: Any, origins: Mapping[str, str]) -> str:
+    """One line for one mistake."""
+    key = ".".join(str(part) for part in error["loc"][:2])
+    origin = origins.get(key, DEFAULT)
+    if error["type"] != "extra_forbidden":
+        return f"{key} ({origin}): {error['msg'][:1].lower()}{error['msg'][1:]}, not {error['input']!r}"
+    if len(error["loc"]) == 1:
+        return _unknown(key, origin, tuple(Config.model_fields))
+    section = str(error["loc"][0])
+    names = type(getattr(Config(), section)).model_fields
+    return _unknown(key, origin, tuple(f"{section}.{name}" for name in names))
+
+
+def _unknown(key: str, origin: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"there is no setting {key} ({origin})" + (f"; did you mean {near[0]}?" if near else "")

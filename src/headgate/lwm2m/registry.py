@@ -1,0 +1,200 @@
+"""The registration interface and what else devices ask of us. LwM2M 1.1 core, 6.2; transport, 6.4.
+
+    POST /rd            Register       2.01 with Location-Path      DELETE /rd/<location>   De-register   2.02
+    POST /rd/<location> Update         2.04; some send it as PUT    POST /dp                Send          2.04
+
+What went well is answered when it is confirmed, after its commit; a mistake at once, by its code.
+"""
+
+from __future__ import annotations
+
+import random
+from base64 import urlsafe_b64encode
+
+from headgate.engine.endpoints import Remote
+from headgate.engine.exchange import Exchange
+from headgate.errors import FormatError
+from headgate.lwm2m.devices import Device, Devices, Owed
+from headgate.lwm2m.happenings import Deregistered, Expired, Happening, Registered, Sent, Updated
+from headgate.lwm2m.objects import ASSUMED, type_of
+from headgate.lwm2m.parameters import Mistake, ParameterReader, Parameters, content_format_of
+from headgate.lwm2m.registration import DEFAULT_LIFETIME_S, Registration
+from headgate.lwm2m.settings import LwM2mSettings
+from headgate.wire.coap import Message
+from headgate.wire.formats import ContentFormat, records
+from headgate.wire.numbers import (
+    BAD_REQUEST,
+    CHANGED,
+    CREATED,
+    DELETE,
+    DELETED,
+    LOCATION_PATH,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    POST,
+    PUT,
+    SERVICE_UNAVAILABLE,
+    UNSUPPORTED_CONTENT_FORMAT,
+    URI_PATH,
+)
+from headgate.wire.resources import ROOT
+
+LOCATION_BITS = 64  # whoever knows a location may update and end the registration
+LOCATION_DEPTH = 2  # rd/<location>
+FIRST_VERSION = (1, 0)
+SENDS = {ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR}
+
+REGISTER, SEND = b"rd", b"dp"
+
+
+class Registry:
+    """Who is registered, as devices ask for it."""
+
+    def __init__(
+        self, exchange: Exchange, devices: Devices, rng: random.Random, settings: LwM2mSettings
+    ) -> None:
+        self._exchange = exchange
+        self._devices = devices
+        self._rng = rng
+        self._settings = settings
+        self._reader = ParameterReader(
+            links_bytes_max=settings.links_bytes_max, shared_max=settings.shared_links_max
+        )
+
+    # -- requests --
+
+    def requested(self, message: Message, remote: Remote, now: float) -> tuple[Happening, Owed] | Mistake:
+        """What a device asks for, and what it deserves for that."""
+        path = [value for number, value in message.options if number == URI_PATH]
+        code = message.code
+        if path == [REGISTER]:
+            return self._register(message, remote, now) if code == POST else METHOD
+        if path == [SEND]:
+            return self._send(message, remote) if code == POST else METHOD
+        if len(path) != LOCATION_DEPTH or path[0] != REGISTER:
+            return Mistake(NOT_FOUND, "path not known")
+        device = self._devices.at_location(path[1].decode("latin-1"))
+        if device is None:
+            return Mistake(NOT_FOUND, "location not known")
+        if code in (POST, PUT):
+            return self._update(device, message, remote, now)
+        return self._deregister(device) if code == DELETE else METHOD
+
+    def _register(self, message: Message, remote: Remote, now: float) -> tuple[Happening, Owed] | Mistake:
+        said = self._reader.read(message)
+        if isinstance(said, Mistake):
+            return said
+        if said.endpoint is None:
+            return Mistake(BAD_REQUEST, "endpoint name missing")
+        known = self._devices.find(said.endpoint)
+        before = known.registration if known is not None else None
+        if before is None and len(self._devices) >= self._settings.registrations_max:
+            return Mistake(SERVICE_UNAVAILABLE, "registrations full")
+        device = self._devices.make(said.endpoint)
+        after = self._registration(device.endpoint, said, remote, before, now)
+        self._devices.place(device, after)
+        self._exchange.move(device.endpoint, remote)
+        location = ((LOCATION_PATH, REGISTER), (LOCATION_PATH, after.location.encode()))
+        owed = Owed(device, None, CREATED, location)
+        return Registered(endpoint=device.endpoint, owed=owed, before=before, after=after), owed
+
+    def _update(
+        self, device: Device, message: Message, remote: Remote, now: float
+    ) -> tuple[Happening, Owed] | Mistake:
+        said = self._reader.read(message)
+        if isinstance(said, Mistake):
+            return said
+        before = device.registration
+        assert before is not None, "it has a location"
+        lifetime_s = said.lifetime_s or before.lifetime_s
+        queue_mode = said.queue_mode
+        if queue_mode is False and before.version > FIRST_VERSION:
+            queue_mode = None  # in later versions the letters of `b` say nothing of it
+        after = before.evolved(
+            expires_s=now + lifetime_s,
+            lifetime_s=lifetime_s,
+            binding=said.binding or before.binding,
+            queue_mode=before.queue_mode if queue_mode is None else queue_mode,
+            sms=said.sms or before.sms,
+            objects=said.objects or before.objects,
+            remote=before.remote if before.remote == remote else remote,
+        )
+        self._devices.place(device, after)
+        if before.remote != remote:
+            self._exchange.move(device.endpoint, remote)
+        owed = Owed(device, None, CHANGED)
+        return Updated(endpoint=device.endpoint, owed=owed, before=before, after=after), owed
+
+    def _deregister(self, device: Device) -> tuple[Happening, Owed]:
+        before = self._devices.displace(device)
+        owed = Owed(device, None, DELETED)
+        return Deregistered(endpoint=device.endpoint, owed=owed, before=before), owed
+
+    def _send(self, message: Message, remote: Remote) -> tuple[Happening, Owed] | Mistake:
+        device = self._devices.at_remote(remote)
+        if device is None:
+            return Mistake(NOT_FOUND, "send from unknown address")
+        content_format = content_format_of(message)
+        if content_format is None:
+            return Mistake(BAD_REQUEST, "send without content format")
+        if content_format not in SENDS:
+            return Mistake(UNSUPPORTED_CONTENT_FORMAT, "send in another format")
+        try:
+            found = records(content_format, message.payload, ROOT, type_of)
+        except FormatError:
+            return Mistake(BAD_REQUEST, "send malformed")
+        owed = Owed(device, None, CHANGED)
+        return Sent(endpoint=device.endpoint, owed=owed, records=tuple(found)), owed
+
+    # -- lifetimes --
+
+    def restore(self, registration: Registration, now: float) -> None:
+        """Know a registration that an earlier process knew, and wait for its device for a while at least."""
+        device = self._devices.make(registration.endpoint)
+        objects = self._reader.share(registration.objects)
+        if objects is not registration.objects:
+            registration = registration.evolved(objects=objects)
+        self._devices.place(device, registration, until_s=now + self._settings.grace_s)
+
+    def expire(self, now: float) -> list[Happening]:
+        """The registrations that end at `now`."""
+        ended: list[Happening] = []
+        timers = self._devices.timers
+        while len(ended) < self._settings.expired_at_once and (due := timers.take_due(now)) is not None:
+            assert isinstance(due, Device)
+            ended.append(Expired(endpoint=due.endpoint, before=self._devices.displace(due)))
+        return ended
+
+    # -- helpers --
+
+    def _registration(
+        self, endpoint: str, said: Parameters, remote: Remote, before: Registration | None, now: float
+    ) -> Registration:
+        lifetime_s = said.lifetime_s or DEFAULT_LIFETIME_S
+        version = said.version or FIRST_VERSION
+        objects = said.objects or ASSUMED
+        same = before is not None and (before.version, before.objects) == (version, objects)
+        return Registration(
+            endpoint=endpoint,
+            location=self._new_location(),
+            registered_s=now,
+            expires_s=now + lifetime_s,
+            lifetime_s=lifetime_s,
+            version=version,
+            binding=said.binding or "U",
+            queue_mode=bool(said.queue_mode),
+            sms=said.sms,
+            objects=objects,
+            remote=remote,
+            formats=before.formats if before is not None and same else (),
+        )
+
+    def _new_location(self) -> str:
+        while True:
+            drawn = self._rng.getrandbits(LOCATION_BITS).to_bytes(LOCATION_BITS // 8)
+            location = urlsafe_b64encode(drawn).rstrip(b"=").decode()
+            if self._devices.at_location(location) is None:
+                return location
+
+
+METHOD = Mistake(METHOD_NOT_ALLOWED, "method not allowed")

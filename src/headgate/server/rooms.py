@@ -1,0 +1,70 @@
+"""From settings to the values that the rooms take. One function per room's value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from headgate.config import Config
+from headgate.engine.bounds import Bounds
+from headgate.errors import ConfigError
+from headgate.lwm2m.settings import LwM2mSettings
+from headgate.upgrade.admission import Limits, Scope
+from headgate.upgrade.campaign import Retry, RetryPolicy
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.orchestrator import OrchestratorSettings
+from headgate.upgrade.radio import RadioRules
+from headgate.upgrade.task import Timers
+
+Made = TypeVar("Made")
+
+
+def made(section: str, make: Callable[..., Made], **values: Any) -> Made:
+    """A room's value; what it refuses is a ConfigError that names the section."""
+    try:
+        return make(**values)
+    except ValueError as error:
+        raise ConfigError(f"{section}: {error}") from error
+
+
+def bounds_of(config: Config) -> Bounds:
+    """How much the exchange may keep."""
+    return made("exchange", Bounds, **dict(config.exchange))
+
+
+def limits_of(config: Config) -> Limits:
+    """The slots of a cell."""
+    return made("limits", Limits, **(dict(config.limits) | {"scope": Scope(config.limits.scope)}))
+
+
+def radio_of(config: Config) -> RadioRules:
+    """Where the radio ranges end."""
+    return made("radio", RadioRules, **dict(config.radio))
+
+
+def timers_of(config: Config) -> Timers:
+    """How long each step may last."""
+    return made("timers", Timers, **dict(config.timers))
+
+
+def lwm2m_of(config: Config) -> LwM2mSettings:
+    """What is kept of devices, and how long they are taken to be awake."""
+    return made("lwm2m", LwM2mSettings, **dict(config.lwm2m), **dict(config.presence))
+
+
+def orchestrator_of(config: Config) -> OrchestratorSettings:
+    """How long grants outlive their tasks."""
+    return OrchestratorSettings(keep_s=config.grants.keep_s)
+
+
+def retry_of(config: Config) -> RetryPolicy:
+    """Who is tried again where a campaign does not say so."""
+    if not config.retry.count:
+        return RetryPolicy()
+    published = {failure.value: failure for failure in Failure}
+    unknown = [text for text in config.retry.failures if text not in published]
+    if unknown:
+        raise ConfigError(f"retry.failures: {unknown[0]!r} is none of the published failure texts")
+    worth = [published[text] for text in config.retry.failures] or list(Failure)
+    retry = Retry(count=config.retry.count, interval_s=config.retry.interval_s)
+    return RetryPolicy(by_failure=dict.fromkeys(worth, retry))

@@ -1,0 +1,377 @@
+"""`headgate.Server`: the orchestrator in one process, and the one way into it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from headgate.config import Config
+from headgate.errors import CampaignError, HeadgateError
+from headgate.model import Stats
+from headgate.server import rooms
+from headgate.server.followers import Follower, Followers
+from headgate.server.house import House
+from headgate.server.packages import StoredPackage
+from headgate.store import tables
+from headgate.store.batch import Batch
+from headgate.upgrade.admission import Occupancy
+from headgate.upgrade.campaign import Campaign, CampaignState, Counts, RetryPolicy, campaign_of, counts_of
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.radio import RadioClass
+from headgate.upgrade.task import Kind, Plan, State, Timers
+
+CAMPAIGN_ID_BYTES = 6
+PAGE_MAX = 1000
+NAME_MAX = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignStatus:
+    """A campaign, and how it stands."""
+
+    campaign: Campaign
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStatus:
+    """One device in one campaign, as it stands in the store."""
+
+    id: str
+    campaign_id: str
+    endpoint: str
+    attempt: int
+    state: State
+    entered_s: float
+    deadline_s: float | None
+    cell_id: int | None
+    radio_class: RadioClass | None
+    version: str | None
+    """Before the upgrade."""
+    failure: Failure | None
+    detail_at: str | None
+    detail_code: str | None
+    detail_note: str | None
+    created_s: float
+    ended_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStats:
+    """Counters since the start, and what is there now."""
+
+    edge: Stats
+    pump: Mapping[str, int]
+    lwm2m: Mapping[str, int]
+    orchestrator: Mapping[str, int]
+    devices: int
+    """Registered."""
+    tasks: int
+    """Active."""
+    campaigns: int
+    """Not through."""
+    packages: int
+    followers: int
+    store_failing_since_s: float | None
+    """Since when nothing can be stored, and no command is issued; None while all is well."""
+    clock_behind_s: float
+    """How far the wall clock was set ahead of ours since the start; a restart takes it over at once."""
+
+
+class Server:
+    """The orchestrator: `async with Server(Config(...)) as server: ...`. One life each.
+
+    Everything that was acknowledged to anyone is in the store: the next server on the same data directory
+    goes on from there. Times are seconds since the epoch.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self._house: House | None = None
+        self._started = False
+        self._followers = Followers()
+        self._watched: dict[str, list[asyncio.Future[None]]] = {}  # campaigns, until their rows change
+
+    # -- life --
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Take the data directory and the port, restore what was there, and serve.
+
+        Raises ConfigError, AddressError, and StoreError: another server, a newer database, no room.
+        """
+        if self._started:
+            raise RuntimeError("this Server was started before; make a new one")
+        self._started = True
+        self._house = await House.open(self.config, self._committed)
+        self._house.pump.stopped.add_done_callback(self._stopped)
+
+    async def close(self) -> None:
+        """Store and acknowledge what was received, then stop serving and end the events."""
+        house, self._house = self._house, None
+        try:
+            if house is not None:
+                await house.close()
+        finally:
+            self._followers.end()
+
+    async def stopped(self) -> None:
+        """Wait until the server stops by itself, and raise why; while it runs, that is for ever."""
+        await asyncio.shield(self._in.pump.stopped)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the server does not work any more: a bug, or a socket that became unusable. None: it works."""
+        stopped = self._in.pump.stopped
+        return stopped.exception() if stopped.done() else self._in.edge.failure
+
+    @property
+    def _in(self) -> House:
+        if self._house is None:
+            raise RuntimeError("the Server is not started: use it in `async with`, or call start()")
+        return self._house
+
+    @property
+    def host(self) -> str:
+        """The bound host; "::" or "0.0.0.0" for every address."""
+        return self._in.edge.host
+
+    @property
+    def port(self) -> int:
+        """The bound UDP port."""
+        return self._in.edge.port
+
+    # -- packages --
+
+    async def add_package(
+        self,
+        source: Path | str | bytes,
+        *,
+        version: str,
+        kind: Kind = Kind.FIRMWARE,
+        name: str = "",
+        product: str = "",
+        source_versions: Iterable[str] = (),
+        check_code: int | None = None,
+    ) -> StoredPackage:
+        """Keep a package: a file's path, or its bytes. The same again is the one that is there.
+
+        `version` is what devices report when they run it. Raises PackageError and StoreError.
+        """
+        return await self._in.packages.add(
+            Path(source) if isinstance(source, str) else source,
+            version=version,
+            kind=kind,
+            name=name,
+            product=product,
+            source_versions=source_versions,
+            check_code=check_code,
+            now=self._in.clock.now(),
+        )
+
+    def packages(self) -> list[StoredPackage]:
+        """All packages, the newest first."""
+        return self._in.packages.list()
+
+    async def remove_package(self, pid: bytes) -> None:
+        """Remove a package that no campaign needs. Raises PackageError and StoreError."""
+        await self._in.packages.remove(pid)
+
+    def package_uri(self, endpoint: str, pid: bytes) -> str:
+        """The URI at which this device, and nobody else, is given this package. Always the same."""
+        return self._in.packages.downloads.uri(endpoint, pid)
+
+    # -- campaigns --
+
+    async def create_campaign(
+        self,
+        *,
+        name: str,
+        package: bytes,
+        endpoints: Sequence[str],
+        retry: RetryPolicy | None = None,
+        timers: Timers | None = None,
+        skip_same_package: bool = False,
+        automatic_upgrade: bool = False,
+    ) -> Campaign:
+        """A task for each of these devices, whether they have registered yet or not; all stored on return.
+
+        `package` is a PID. Without `retry` and `timers` the configured ones hold. Raises PackageError,
+        CampaignError and StoreError, with nothing made.
+        """
+        house = self._in
+        stored = house.packages.get(package)
+        if len(name) > NAME_MAX:
+            raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
+        await house.packages.downloads.load(package)
+        now = house.clock.now()
+        campaign = Campaign(
+            id=secrets.token_hex(CAMPAIGN_ID_BYTES),
+            name=name,
+            plan=Plan(
+                kind=stored.kind,
+                target_version=stored.version,
+                pid=stored.pid,
+                source_versions=stored.source_versions,
+                timers=timers or rooms.timers_of(self.config),
+                skip_same_package=skip_same_package,
+                automatic_upgrade=automatic_upgrade,
+            ),
+            retry=retry or rooms.retry_of(self.config),
+            created_s=now,
+        )
+        house.pump.check()
+        try:
+            house.orchestrator.start(campaign, endpoints, now)
+        except ValueError as error:
+            raise CampaignError(str(error)) from error
+        house.pump.wake()
+        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
+        return made.campaign
+
+    async def stop_campaign(self, campaign_id: str, *, by: str = "") -> bool:
+        """Cancel what is left of a campaign; False where it is through already."""
+        house = self._in
+        house.pump.check()
+        stopped = house.orchestrator.stop(campaign_id, by, house.clock.now())
+        await house.pump.settled()
+        return stopped
+
+    async def cancel_task(self, task_id: str, *, by: str = "") -> bool:
+        """End one task; False where it is over already."""
+        house = self._in
+        house.pump.check()
+        cancelled = house.orchestrator.cancel(task_id, by, house.clock.now())
+        await house.pump.settled()
+        return cancelled
+
+    async def campaign(self, campaign_id: str) -> CampaignStatus:
+        """A campaign as it stands in the store. Raises CampaignError where there is none."""
+        database = self._in.database
+        row = await self._in.read(database.row, tables.campaigns, (campaign_id,))
+        if row is None:
+            raise CampaignError(f"there is no campaign {campaign_id}")
+        counters = await self._in.read(database.counters, campaign_id)
+        return CampaignStatus(campaign=campaign_of(row), counts=counts_of(counters))
+
+    async def campaigns(self, *, after: str | None = None, limit: int = 100) -> list[Campaign]:
+        """A page of all campaigns, by id; `after` is the last id of the page before."""
+        rows = await self._page(tables.campaigns, None, after, limit)
+        return [campaign_of(row) for row in rows]
+
+    async def tasks(
+        self, campaign_id: str, *, after: str | None = None, limit: int = 100
+    ) -> list[TaskStatus]:
+        """A page of a campaign's tasks, by id; `after` is the last id of the page before."""
+        rows = await self._page(tables.tasks, {"campaign_id": campaign_id}, after, limit)
+        return [task_status(row) for row in rows]
+
+    async def ended(self, campaign_id: str) -> CampaignStatus:
+        """Wait until a campaign is through, and say how. Raises CampaignError where there is none."""
+        await self.campaign(campaign_id)
+        return await self._until(campaign_id, lambda row: row["ended_s"] is not None)
+
+    async def _until(self, campaign_id: str, so: Callable[[Mapping[str, Any]], bool]) -> CampaignStatus:
+        """Wait until the stored row of a campaign is so."""
+        while True:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            # Before the look: it may change meanwhile.
+            self._watched.setdefault(campaign_id, []).append(waiter)
+            try:
+                row = await self._in.read(self._in.database.row, tables.campaigns, (campaign_id,))
+                if row is not None and so(row):
+                    return await self.campaign(campaign_id)
+                if self._in.pump.stopped.done():
+                    raise RuntimeError("the server has ended: nothing changes any more")
+                await waiter
+            finally:
+                waiters = self._watched.get(campaign_id, [])
+                if waiter in waiters:
+                    waiters.remove(waiter)
+                if not waiters:
+                    self._watched.pop(campaign_id, None)
+
+    # -- what is seen --
+
+    def events(self) -> Follower:
+        """Everything that is stored in the event log from this call on, until the server closes."""
+        return self._followers.follow()
+
+    def explain(self, endpoint: str) -> str:
+        """Why a device stands where it stands, in one sentence."""
+        return self._in.orchestrator.explain(endpoint, self._in.clock.now())
+
+    def occupancy(self) -> list[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
+        return list(self._in.orchestrator.occupancy())
+
+    @property
+    def stats(self) -> ServerStats:
+        """Counters since the start."""
+        house = self._in
+        roster = house.orchestrator.roster
+        return ServerStats(
+            edge=house.edge.stats,
+            pump=dict(house.pump.counts),
+            lwm2m=dict(house.lwm2m.counts),
+            orchestrator=dict(house.orchestrator.counts),
+            devices=len(house.lwm2m),
+            tasks=len(roster.active),
+            campaigns=len(roster.running),
+            packages=len(house.packages.list()),
+            followers=len(self._followers),
+            store_failing_since_s=house.pump.failing_since,
+            clock_behind_s=house.clock.behind_s,
+        )
+
+    # -- helpers --
+
+    async def _page(
+        self, table: Any, where: Mapping[str, Any] | None, after: str | None, limit: int
+    ) -> list[dict[str, Any]]:
+        if not 0 < limit <= PAGE_MAX:
+            raise HeadgateError(f"a page has 1 to {PAGE_MAX} rows, not {limit}")
+        place = None if after is None else (after,)
+        return await self._in.read(self._in.database.rows, table, where=where, after=place, limit=limit)
+
+    def _committed(self, batch: Batch) -> None:
+        """Tell those who follow, and those who wait for a campaign."""
+        self._followers.tell(batch.events)
+        for (campaign_id,) in batch.puts.get(tables.campaigns, {}):
+            self._changed(campaign_id)
+
+    def _stopped(self, stopped: asyncio.Future[None]) -> None:
+        """Nothing is stored any more: nobody waits for it in vain."""
+        for campaign_id in list(self._watched):
+            self._changed(campaign_id, RuntimeError("the server has ended meanwhile"))
+
+    def _changed(self, campaign_id: str, error: Exception | None = None) -> None:
+        for waiter in self._watched.pop(campaign_id, ()):
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+def task_status(row: Mapping[str, Any]) -> TaskStatus:
+    """What a row of the store says."""
+    values = {name: row[name] for name in TaskStatus.__slots__}
+    values["state"] = State(row["state"])
+    values["failure"] = None if row["failure"] is None else Failure(row["failure"])
+    values["radio_class"] = RadioClass(row["radio_class"]) if row["radio_class"] else None
+    return TaskStatus(**values)

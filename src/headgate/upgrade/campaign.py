@@ -1,0 +1,224 @@
+"""A campaign: one package for many devices, a task for each, and who is tried again.
+
+What is counted. A campaign's counters say how many of its tasks are in each state and how many ended by each
+failure, retries being tasks of their own; `retried` says how many failed tasks have a later attempt, so that
+all states together less `retried` are its devices. They change in the transaction that changes the tasks:
+counting the rows gives the same at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.records import plan_of, plan_text
+from headgate.upgrade.task import Plan, State
+
+RETRIED = "retried"
+ENDPOINT_BYTES_MAX = 255  # as a Uri-Query option carries it
+
+
+class CampaignState(StrEnum):
+    """Where a campaign stands."""
+
+    CREATING = "creating"
+    """Its tasks are being made; none is active before all are there."""
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """By an operator; its tasks are cancelled."""
+    ENDED = "ended"
+    """Every task is over, and none is tried again."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether no task of it will be made any more."""
+        return self in (CampaignState.STOPPED, CampaignState.ENDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often devices are tried again that failed by one cause."""
+
+    count: int
+    """Attempts beside the first."""
+    interval_s: float = 0.0
+    """From the end of the batch until then."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.interval_s >= 0:
+            raise ValueError(f"a retry has a count above 0 and an interval, not {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Which failures are worth another attempt. By default none is."""
+
+    by_failure: Mapping[Failure, Retry] = field(default_factory=dict)
+
+    def after(self, failure: Failure | None, attempt: int) -> Retry | None:
+        """The retry that the end of this attempt deserves.
+
+        >>> policy = RetryPolicy(by_failure={Failure.CONNECTION_LOST: Retry(count=1)})
+        >>> policy.after(Failure.CONNECTION_LOST, 1), policy.after(Failure.CONNECTION_LOST, 2)
+        (Retry(count=1, interval_s=0.0), None)
+        """
+        retry = None if failure is None else self.by_failure.get(failure)
+        return retry if retry is not None and attempt <= retry.count else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """One package for many devices."""
+
+    id: str
+    name: str
+    plan: Plan
+    retry: RetryPolicy = RetryPolicy()
+    state: CampaignState = CampaignState.CREATING
+    created_s: float
+    started_s: float | None = None
+    """When its tasks were all there."""
+    ended_s: float | None = None
+
+    def evolved(self, **changes: Any) -> Campaign:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+
+def checked_endpoints(endpoints: Iterable[str]) -> tuple[str, ...]:
+    """The devices of a campaign, each once. They need not have registered yet. Raises ValueError.
+
+    >>> checked_endpoints(["a", "b", "a"])
+    Traceback (most recent call last):
+        ...
+    ValueError: 'a' is in the list of devices twice
+    """
+    listed = tuple(endpoints)
+    if not listed:
+        raise ValueError("a campaign has at least one device")
+    if len(set(listed)) < len(listed):
+        seen: set[str] = set()
+        twice = next(each for each in listed if each in seen or seen.add(each))  # type: ignore[func-returns-value]
+        raise ValueError(f"{twice!r} is in the list of devices twice")
+    for endpoint in listed:
+        if not 0 < len(endpoint.encode()) <= ENDPOINT_BYTES_MAX:
+            raise ValueError(f"an endpoint name has 1 to {ENDPOINT_BYTES_MAX} bytes, not {endpoint[:32]!r}")
+    return listed
+
+
+def first_task_id(campaign_id: str, index: int) -> str:
+    """The id of the first attempt for the device at this place of the list. In the order of the list.
+
+    >>> first_task_id("c0ffee", 41)
+    'c0ffee-0000041'
+    """
+    return f"{campaign_id}-{index:07d}"
+
+
+def next_task_id(task_id: str, attempt: int) -> str:
+    """The id of a later attempt.
+
+    >>> next_task_id("c0ffee-0000041", 2), next_task_id("c0ffee-0000041.2", 3)
+    ('c0ffee-0000041.2', 'c0ffee-0000041.3')
+    """
+    return f"{task_id.partition('.')[0]}.{attempt}"
+
+
+# -- counters --
+
+
+def state_counter(state: State) -> str:
+    """The name under which tasks of a state are counted."""
+    return STATE_COUNTERS[state]
+
+
+def failure_counter(failure: Failure) -> str:
+    """The name under which tasks are counted that ended so."""
+    return f"failure {failure.value}"
+
+
+STATE_COUNTERS: Mapping[State, str] = {state: f"state {state.value}" for state in State}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How a campaign stands, in numbers. What is 0 is left out."""
+
+    states: Mapping[State, int]
+    failures: Mapping[Failure, int]
+    retried: int = 0
+
+    @property
+    def tasks(self) -> int:
+        """All its tasks, retries included."""
+        return sum(self.states.values())
+
+    @property
+    def devices(self) -> int:
+        """The devices that it is for."""
+        return self.tasks - self.retried
+
+
+def counts_of(counters: Mapping[str, int]) -> Counts:
+    """What counters say."""
+    states = {state: counters.get(state_counter(state), 0) for state in State}
+    failures = {failure: counters.get(failure_counter(failure), 0) for failure in Failure}
+    return Counts(
+        states={state: count for state, count in states.items() if count},
+        failures={failure: count for failure, count in failures.items() if count},
+        retried=counters.get(RETRIED, 0),
+    )
+
+
+# -- rows --
+
+
+def retry_text(retry: RetryPolicy) -> str:
+    """A retry policy as JSON."""
+    return json.dumps(
+        [[failure.value, each.count, each.interval_s] for failure, each in retry.by_failure.items()]
+    )
+
+
+def retry_of(text: str) -> RetryPolicy:
+    """The retry policy that JSON tells."""
+    rules = json.loads(text)
+    return RetryPolicy(
+        by_failure={
+            Failure(name): Retry(count=count, interval_s=interval_s) for name, count, interval_s in rules
+        }
+    )
+
+
+def campaign_row(campaign: Campaign) -> dict[str, Any]:
+    """All columns of a campaign."""
+    return {
+        "id": campaign.id,
+        "name": campaign.name,
+        "kind": campaign.plan.kind.value,
+        "pid": campaign.plan.pid.hex(),
+        "plan": plan_text(campaign.plan),
+        "retry": retry_text(campaign.retry),
+        "state": campaign.state.value,
+        "created_s": campaign.created_s,
+        "started_s": campaign.started_s,
+        "ended_s": campaign.ended_s,
+    }
+
+
+def campaign_of(row: Mapping[str, Any]) -> Campaign:
+    """The campaign of a row."""
+    return Campaign(
+        id=row["id"],
+        name=row["name"],
+        plan=plan_of(row["plan"]),
+        retry=retry_of(row["retry"]),
+        state=CampaignState(row["state"]),
+        created_s=row["created_s"],
+        started_s=row["started_s"],
+        ended_s=row["ended_s"],
+    )

@@ -1,0 +1,146 @@
+"""After a restart: what was committed is all there is. Everything that waits is asked for once more.
+
+A command whose row stands was committed and may have left, or not. Most may simply be repeated. Where the
+state's row says otherwise (`Row.resume`), what it says is asked instead: EXECUTE and the writing of the URI
+ask for the device's State first, since the device may have been told already.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headgate.lwm2m.server import LwM2mServer
+
+import json
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Table
+
+from headgate.store import tables
+from headgate.store.database import Database
+from headgate.upgrade import TABLES, resume
+from headgate.upgrade.askers import Active, Left, Pending, Retrial, Running
+from headgate.upgrade.campaign import campaign_of
+from headgate.upgrade.campaigns import RETRY
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.negotiator import Downloads
+from headgate.upgrade.object5 import WithdrawDownload
+from headgate.upgrade.orchestrator import Orchestrator
+from headgate.upgrade.records import effect_of, registration_of, task_of
+from headgate.upgrade.task import Mark
+from headgate.wire.resources import Path
+
+
+def restore(
+    orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, downloads: Downloads, now: float
+) -> None:
+    """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
+    lwm2m.restore((registration_of(row) for row in rows_of(database, tables.devices)), now)
+    restore_campaigns(orchestrator, database)
+    created = restore_tasks(orchestrator, database)
+    restore_effects(orchestrator, database)
+    restore_observations(orchestrator, database, lwm2m, now)
+    roster = orchestrator.roster
+    for asker in list(roster.askers.values()):
+        if isinstance(asker, Active):
+            if Mark.GRANTED in asker.task.marks:
+                downloads.grant(asker.endpoint, asker.task.plan.pid)
+            go_on(orchestrator, asker, now)
+        else:
+            if asker.pid is not None:
+                downloads.grant(asker.endpoint, asker.pid)
+            for pending in asker.pending.values():
+                orchestrator.questions.send(asker, pending, now)
+    for running in list(roster.running.values()):
+        orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
+    orchestrator.negotiator.admit(now)
+
+
+def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
+    """Ask again what the task waits for."""
+    task, questions = active.task, orchestrator.questions
+    row = TABLES[task.plan.kind].rows[task.state]
+    asked = resume(task)
+    for pending in list(active.pending.values()):
+        if row.resume is not None and type(pending.effect) in row.asking() and pending.effect not in asked:
+            questions.drop(active, pending, now)
+        else:
+            questions.send(active, pending, now)
+    for effect in asked:
+        orchestrator.negotiator.begin(active, effect, now)
+
+
+def rows_of(database: Database, table: Table, **where: Any) -> Iterator[dict[str, Any]]:
+    """All rows that have these values."""
+    names = [column.name for column in table.columns]
+    for chunk in database.chunks(table, where=where):
+        for row in chunk:
+            yield dict(zip(names, row, strict=True))
+
+
+def restore_campaigns(orchestrator: Orchestrator, database: Database) -> None:
+    """Those that are not through, with their counters."""
+    for row in rows_of(database, tables.campaigns, ended_s=None):
+        campaign = campaign_of(row)
+        running = Running(campaign, database.counters(campaign.id))
+        orchestrator.roster.running[campaign.id] = running
+
+
+def restore_tasks(orchestrator: Orchestrator, database: Database) -> dict[str, list[Active]]:
+    """Active tasks, their deadlines and slots. Returns those that have not begun, by campaign."""
+    roster, timers, admission = orchestrator.roster, orchestrator.timers, orchestrator.negotiator.admission
+    created: dict[str, list[Active]] = {}
+    for row in rows_of(database, tables.tasks, active=True):
+        running = roster.running[row["campaign_id"]]
+        task = task_of(row, running.campaign.plan)
+        active = Active(task, running, row["attempt"], row["created_s"])
+        roster.enter(active)
+        if task.deadline_s is not None:
+            timers.set(active, task.deadline_s)
+        else:
+            created.setdefault(row["campaign_id"], []).append(active)
+        admission.settle(task)
+    return created
+
+
+def restore_effects(orchestrator: Orchestrator, database: Database) -> None:
+    """What was committed and not done: by its task, or by what an ended task has left."""
+    roster, questions = orchestrator.roster, orchestrator.questions
+    for row in rows_of(database, tables.effects):
+        questions.known_id(row["id"])
+        task_id = row["task_id"]
+        if row["effect"] == RETRY:
+            campaign_id, attempt, failure = json.loads(row["arguments"])
+            retrial = Retrial(row["id"], task_id, row["endpoint"], attempt, Failure(failure))
+            retrial.due_s = row["due_s"]
+            roster.running[campaign_id].retrials[task_id] = retrial
+            continue
+        asker = roster.askers.get(task_id)
+        if asker is None:
+            asker = Left(task_id, row["endpoint"])
+            roster.keep(asker)
+        if row["effect"] == WithdrawDownload.__name__:
+            assert isinstance(asker, Left)
+            asker.pid, asker.withdrawal_id = bytes.fromhex(row["arguments"]), row["id"]
+            orchestrator.timers.set(asker, row["due_s"])
+            continue
+        effect = effect_of(row["effect"], row["arguments"])
+        asker.pending[effect] = Pending(row["id"], effect, asker.state)
+        if isinstance(asker, Left) and asker.withdrawal_id is None:
+            orchestrator.timers.set(asker, row["asked_s"] + orchestrator.settings.keep_s)
+
+
+def restore_observations(
+    orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, now: float
+) -> None:
+    """Tokens that devices may still use, the oldest first."""
+    for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
+        asker = orchestrator.roster.askers.get(row["task_id"])
+        if asker is None:
+            orchestrator.gathering.delete(tables.observations, (row["token"],))
+            continue
+        asker.tokens.append(row["token"])
+        lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"], now)

@@ -1,0 +1,136 @@
+"""Campaigns by way of the Server: made, listed by pages, stopped, waited for, and told to followers."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from headgate.errors import CampaignError, HeadgateError
+from headgate.upgrade.campaign import CampaignState, RetryPolicy
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.task import State, Timers
+from peer import eventually
+
+BODY = b"the new firmware" * 100
+
+
+def test_all_tasks_are_stored_when_it_is_made(run, server_of):
+    """And are listed by keyset pages, in the order of the list of devices."""
+
+    async def main() -> None:
+        endpoints = [f"device-{number}" for number in range(2500)]
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            campaign = await server.create_campaign(name="many", package=package.pid, endpoints=endpoints)
+            assert campaign.state is CampaignState.RUNNING
+            listed, after = [], None
+            while page := await server.tasks(campaign.id, after=after, limit=1000):
+                listed += page
+                after = page[-1].id
+            assert [task.endpoint for task in listed] == endpoints
+            assert {task.campaign_id for task in listed} == {campaign.id}
+            assert (await server.campaign(campaign.id)).counts.devices == 2500
+        async with server_of() as server:
+            assert server.stats.tasks == 2500
+            assert (await server.campaigns())[0].id == campaign.id
+
+    run(main())
+
+
+def test_a_stopped_campaign_ends(run, server_of):
+    """Whoever waits is told, with how each task ended; a second stop has nothing to do."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            campaign = await server.create_campaign(name="c", package=package.pid, endpoints=["a", "b"])
+            task = (await server.tasks(campaign.id))[0]
+            assert await server.cancel_task(task.id, by="me")
+            assert not await server.cancel_task(task.id, by="me")
+            waiting = asyncio.ensure_future(server.ended(campaign.id))
+            assert await server.stop_campaign(campaign.id, by="me")
+            ended = await waiting
+            assert ended.campaign.state is CampaignState.STOPPED
+            assert ended.counts.states == {State.CANCELLED: 2}
+            assert await server.ended(campaign.id) == ended
+            assert not await server.stop_campaign(campaign.id)
+
+    run(main())
+
+
+def test_deadlines_end_tasks_and_the_last_one_its_campaign(run, server_of):
+    """By the loop's clock, without anything else happening; followers hear it after it is stored."""
+
+    async def main() -> None:
+        timers = Timers(online_s=0.05)
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            follower = server.events()
+            campaign = await server.create_campaign(
+                name="c", package=package.pid, endpoints=["a"], timers=timers, retry=RetryPolicy()
+            )
+            ended = await server.ended(campaign.id)
+            assert ended.campaign.state is CampaignState.ENDED
+            assert ended.counts.failures == {Failure.ONLINE_TIMEOUT: 1}
+            task = (await server.tasks(campaign.id))[0]
+            assert (task.state, task.failure) == (State.FAILED, Failure.ONLINE_TIMEOUT)
+        heard = [event async for event in follower]
+        assert [event.what for event in heard if event.endpoint == ""] == [
+            "campaign created",
+            "campaign running",
+            "campaign ended",
+        ]
+        assert any(event.what == f"failed: {Failure.ONLINE_TIMEOUT.value}" for event in heard)
+        assert all(before.at_s <= after.at_s for before, after in pairwise(heard))
+
+    run(main())
+
+
+@pytest.mark.parametrize("endpoints", [[], ["a", "a"], [""], ["x" * 256]])
+def test_a_list_of_devices_that_is_none_is_refused(run, server_of, endpoints):
+    """Nothing of it is made."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            with pytest.raises(CampaignError):
+                await server.create_campaign(name="c", package=package.pid, endpoints=endpoints)
+            assert server.stats.campaigns == 0
+            assert await server.campaigns() == []
+
+    run(main())
+
+
+def test_what_there_is_not_is_said(run, server_of):
+    """By every question about it."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            for question in (server.campaign, server.ended):
+                with pytest.raises(CampaignError, match="there is no campaign none"):
+                    await question("none")
+            assert await server.tasks("none") == []
+            assert not await server.stop_campaign("none")
+            assert "no active task" in server.explain("nobody")
+            assert server.occupancy() == []
+            for limit in (0, 1001):
+                with pytest.raises(HeadgateError, match="1 to 1000"):
+                    await server.campaigns(limit=limit)
+
+    run(main())
+
+
+def test_old_events_are_forgotten(run, server_of, data, registered):
+    """The event log is the only table that would grow for ever."""
+    from headgate.store import tables
+
+    async def main() -> None:
+        async with server_of() as server:
+            await registered(server, "device")
+        async with server_of(store={"events_keep_s": 0.001}) as server:
+            database = server._in.database
+            await eventually(lambda: not database.rows(tables.events, limit=1))
+
+    run(main())
