@@ -123,9 +123,9 @@ class Model:
     def uplink(self) -> None:
         """Nothing leaves until it is confirmed; then what is owed, then the next command."""
         script = self.script
-        script.says_nothing()
         if not script._events:
-            return  # nobody knows the token any more
+            return  # nobody knows the token any more, nor the address: a Reset
+        script.says_nothing()
         [event] = script._events
         script._events.clear()
         self.heard_s, self.silent = script.now, False
