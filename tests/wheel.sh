@@ -35,7 +35,14 @@ async def main():
         print("served from the wheel:", edge.grant(package, "urn:imei:1").uri)
 
 asyncio.run(main())
-assert not {"typer", "rich", "aiocoap", "numpy"} & set(sys.modules)
+heavy = {"typer", "rich", "aiocoap", "numpy", "pydantic", "structlog", "sqlalchemy"}
+assert not heavy & set(sys.modules)
+try:
+    headgate.Server
+except ImportError as error:
+    assert "pip install 'headgate[server]'" in str(error), error
+else:
+    raise AssertionError("the orchestrator came with the library")
 PYTHON_END
 if venv/bin/headgate --help 2>stderr; then echo "headgate ran without typer" >&2; exit 1; fi
 grep -q "pip install 'headgate\[server\]'" stderr

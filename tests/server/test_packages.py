@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from hashlib import sha256
 
 import pytest
 
-from headgate.errors import HeadgateError, PackageError, PackageTooLargeError
+from headgate.errors import HeadgateError, PackageError, PackageTooLargeError, StoreError
 from headgate.wire.crc import check_code
 
 BODY = b"the new firmware" * 500
@@ -141,5 +142,42 @@ def test_damaged_bytes_are_not_served(run, server_of, data, caplog, harm):
                 await server.create_campaign(name="more", package=package.pid, endpoints=["other"])
             assert await server.add_package(BODY, version="V2") == package
             await server.create_campaign(name="more", package=package.pid, endpoints=["other"])
+
+    run(main())
+
+
+def test_a_package_is_not_removed_under_a_campaign_that_is_being_made(run, server_of):
+    """Both at once: one of them is refused, whichever comes second."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            for _ in range(20):
+                package = await server.add_package(BODY, version="V2")
+                made, removed = await asyncio.gather(
+                    server.create_campaign(name="c", package=package.pid, endpoints=["device"]),
+                    server.remove_package(package.pid),
+                    return_exceptions=True,
+                )
+                assert isinstance(made, PackageError) != isinstance(removed, PackageError)
+                if not isinstance(made, PackageError):
+                    assert await server.stop_campaign(made.id)
+                    await server.ended(made.id)
+
+    run(main())
+
+
+def test_a_package_whose_row_stays_is_still_there(run, server_of, locked):
+    """The store takes nothing: neither a new package nor the end of an old one; nothing is half done."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            with locked():
+                with pytest.raises(StoreError):
+                    await server.remove_package(package.pid)
+                with pytest.raises(StoreError):
+                    await server.add_package(b"other", version="V3")
+            assert server.packages() == [package]
+            await server.create_campaign(name="c", package=package.pid, endpoints=["device"])
 
     run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headgate.errors import CommandLimitError
 from headgate.lwm2m.commands import Execute, Observe, Read
 from headgate.lwm2m.happenings import (
     Answered,
@@ -494,3 +495,44 @@ def test_a_refusal_of_the_end_of_the_observation(house):
     house.run()
     assert house.state() == "success"
     assert house.rows(tables.observations) == []
+
+
+def test_commands_that_find_no_room_wait_for_some(house, monkeypatch):
+    """Other people's commands fill the queue of a device: ours are asked for again after a later commit."""
+    house.device()
+    house.run()
+    ask, full = house.desk.ask, True
+
+    def crowded(endpoint, asked, **how):
+        if full:
+            raise CommandLimitError("16 commands wait")
+        ask(endpoint, asked, **how)
+
+    monkeypatch.setattr(house.desk, "ask", crowded)
+    house.campaign(EP)
+    house.run()
+    assert house.state() == "query_version"
+    assert house.orchestrator.counts["commands crowded out"] >= 1
+    full = False
+    registration = house.desk.registrations[EP]
+    house.tell(Updated(endpoint=EP, before=registration, after=registration))
+    house.run()
+    assert house.state() == "success"
+
+
+def test_a_device_says_goodbye_before_it_reboots(house):
+    """Once told to update, its absence is what an update looks like: it is asked when it returns."""
+    device = house.device()
+    house.campaign(EP)
+    execute = until(house, Execute)
+    house.desk.waiting[EP].clear()
+    device.notifies = lambda state, done=None: None
+    house.tell(device.answer(execute))
+    house.tell(Deregistered(endpoint=EP, before=house.desk.registrations[EP]))
+    house.run()
+    assert house.state() == "updating"
+    house.clock(1200)
+    device.now = house.now
+    device.reboot()
+    house.run()
+    assert house.state() == "success"

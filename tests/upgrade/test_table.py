@@ -46,6 +46,7 @@ def test_no_state_is_nobodys():
         State.WRITE_URI,
         State.CHECK_URI,
         State.CHECK_EXECUTE,
+        State.WAIT_EXECUTE,
         State.READ_RESULT,
         State.WAIT_RESULT,
         State.UNOBSERVE,

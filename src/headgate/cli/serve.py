@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -54,6 +55,8 @@ class Serving:
             await starting
         except asyncio.CancelledError:
             return 0
+        # What was restored stays: looking for garbage in 100,000 tasks takes 0.12 s of the loop each time.
+        gc.freeze()
         try:
             await self._serve(server, stop)
             failure = server.failure

@@ -232,6 +232,20 @@ class Exchange:
         """
         self._requests.cancel(token, remote, now)
 
+    def repeat(self, token: bytes, *, now: float) -> None:
+        """Send the message that is under way for a request again, now, if it is not acknowledged.
+
+        For a device that has woken up: it may sleep again when the next retransmission is due.
+        """
+        self._requests.repeat(token, now)
+
+    def give_up(self, token: bytes, *, now: float) -> None:
+        """Send nothing more for a request and wait for it no longer; what still comes is told as late.
+
+        As if it had failed, but nobody is told. Its token is alive until `forget`.
+        """
+        self._requests.give_up(token, now)
+
     def forget(self, token: bytes, *, now: float) -> None:
         """Let a token die: nothing is repeated or expected for it any more. A dead one is no fault."""
         self._requests.forget(token, now)

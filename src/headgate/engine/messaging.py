@@ -110,6 +110,12 @@ class Messaging:
         self.timers.set(transmission, now + transmission.timeout_s)
         return True
 
+    def repeat(self, transmission: Transmission, now: float) -> None:
+        """Send it again before its timeout, which passes all the same, but leaves time for an answer."""
+        self.counts["retransmitted"] += 1
+        self.outbox.append((transmission.remote, transmission.datagram))
+        self.timers.set(transmission, max(transmission.due_s, now + transmission.profile.ack_timeout_s))
+
     def awaited_by(self, key: MessageKey) -> Transmission | None:
         """The transmission that an ACK or Reset with this endpoint and message id is about."""
         return self._awaited.get(key)

@@ -98,6 +98,21 @@ class Requests:
         self.turns.enqueue(request, peer, now)
         self.turns.turn(peer, now)
 
+    def repeat(self, token: bytes, now: float) -> None:
+        """Send again what is not acknowledged yet, if anything."""
+        request = self._tokens.get(token)
+        if request is not None and request.state is State.SENT:
+            self._messaging.repeat(request, now)
+
+    def give_up(self, token: bytes, now: float) -> None:
+        """Neither send it any more nor wait for it; what still comes is told as late."""
+        request = self._tokens.get(token)
+        if request is None or request.state is State.ANSWERED:
+            return
+        self.turns.withdraw(request)
+        request.state, request.failed = State.FAILED, True
+        self.turns.turn_of(request.device, now)
+
     def forget(self, token: bytes, now: float) -> None:
         """Give a request or an observation up: nothing more is sent or expected."""
         request = self._tokens.get(token)

@@ -21,7 +21,7 @@ from headgate.lwm2m.commands import Command
 from headgate.lwm2m.registration import Registration
 
 if TYPE_CHECKING:
-    from headgate.lwm2m.queue import Asked
+    from headgate.lwm2m.asked import Asked
 
 NEVER_HEARD_S = float("-inf")
 
@@ -78,8 +78,9 @@ class Devices:
     """All of them."""
 
     def __init__(self, *, grace_s: float) -> None:
-        self.timers = Timers()
         self._grace_s = grace_s
+        # The grace is the same for all, so the lifetimes' ends are kept and looked at so much later.
+        self._lifetimes = Timers()
         self._devices: dict[str, Device] = {}
         self._by_location: dict[str, Device] = {}
         self._by_remote: dict[Remote, Device] = {}
@@ -127,7 +128,8 @@ class Devices:
                 self._leave_remote(device, before.remote)
             self._by_remote[registration.remote] = device
         device.registration = registration
-        self.timers.set(device, max(registration.expires_s + self._grace_s, until_s))
+        ends_s = registration.expires_s
+        self._lifetimes.set(device, ends_s if ends_s + self._grace_s >= until_s else until_s - self._grace_s)
 
     def alter(self, device: Device, registration: Registration) -> None:
         """The same registration, at another address or with other formats; it lives no longer for that."""
@@ -144,10 +146,21 @@ class Devices:
         assert registration is not None
         del self._by_location[registration.location]
         self._leave_remote(device, registration.remote)
-        self.timers.cancel(device)
+        self._lifetimes.cancel(device)
         device.registration = None
         self.let_go(device)
         return registration
+
+    def next_end(self) -> float | None:
+        """When the first registration ends, its grace included; None when there is none."""
+        ends_s = self._lifetimes.next()
+        return None if ends_s is None else ends_s + self._grace_s
+
+    def take_ended(self, now: float) -> Device | None:
+        """The device whose registration ended longest ago; None when none has. To be displaced."""
+        ended = self._lifetimes.take_due(now - self._grace_s)
+        assert ended is None or isinstance(ended, Device)
+        return ended
 
     def let_go(self, device: Device) -> None:
         """Forget a device of which nothing is known any more: invariant 1."""

@@ -7,12 +7,11 @@ the registration and comes first the next time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from headgate.lwm2m.commands import Command, Discover, Observe, Read, Write
 from headgate.lwm2m.objects import opaque, single
-from headgate.lwm2m.registration import Registration
+from headgate.lwm2m.registration import Formats, Registration
 from headgate.wire.formats import ContentFormat
 from headgate.wire.numbers import (
     BAD_OPTION,
@@ -55,7 +54,7 @@ CHAINS: dict[Kind, Chain] = {
 LISTED: Chain = (CBOR, TLV, LWM2M_CBOR, JSON)
 """What may come first for many values where a client of LwM2M 1.1 or later lists it, the shortest first."""
 
-LINKS: Chain = (int(ContentFormat.LINK_FORMAT), None)
+LINKS: Chain = (int(ContentFormat.LINK_FORMAT),)
 
 ANOTHER_FORMAT_MAY_DO = {BAD_OPTION, NOT_ACCEPTABLE, UNSUPPORTED_CONTENT_FORMAT, INTERNAL_SERVER_ERROR}
 """Codes that may be about the format. 4.02: Accept is a critical option, and not known to all."""
@@ -97,8 +96,6 @@ def proven(command: Command, content_format: int | None, registration: Registrat
     return kind is None or (kind.value, content_format) in registration.formats
 
 
-def learned(
-    formats: Iterable[tuple[str, int | None]], kind: Kind, content_format: int | None
-) -> tuple[tuple[str, int | None], ...]:
+def learned(formats: Formats, kind: Kind, content_format: int | None) -> Formats:
     """What is known of a device's formats when this one has worked."""
     return tuple(sorted(({**dict(formats), kind.value: content_format}).items()))

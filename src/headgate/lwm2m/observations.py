@@ -13,7 +13,7 @@ Invariants
 from __future__ import annotations
 
 from headgate.engine.exchange import Exchange
-from headgate.lwm2m.devices import Device, Devices
+from headgate.lwm2m.devices import Device
 from headgate.lwm2m.operations import OBSERVE_REGISTER, path_options
 from headgate.wire.numbers import GET
 from headgate.wire.resources import Path
@@ -59,13 +59,9 @@ def is_newer(old: int, old_s: float, new: int, new_s: float) -> bool:
 class Observations:
     """All of them."""
 
-    def __init__(
-        self, exchange: Exchange, devices: Devices, *, observations_max: int, counts: dict[str, int]
-    ) -> None:
+    def __init__(self, exchange: Exchange, *, observations_max: int) -> None:
         self._exchange = exchange
-        self._devices = devices
         self._max = observations_max
-        self._counts = counts
         self._observations: dict[bytes, Observation] = {}
 
     def __len__(self) -> int:
@@ -76,24 +72,24 @@ class Observations:
         """The observation that has this token."""
         return self._observations.get(token)
 
-    def add(self, device: Device, path: Path, token: bytes, now: float) -> None:
+    def add(self, device: Device, path: Path, token: bytes) -> None:
         """Know a token that is alive in the Exchange."""
         self._observations[token] = Observation(device, path)
         if device.tokens is None:
             device.tokens = []
         device.tokens.append(token)
-        if len(device.tokens) > self._max:
-            self._counts["observation forgotten early"] += 1
-            self.forget(device.tokens[0], now)
 
-    def remember(self, device: Device, path: Path, token: bytes, now: float) -> None:
-        """Know a token that another process, or a registration before this one, made."""
-        if token in self._observations:
-            return
+    def remember(self, device: Device, path: Path, token: bytes) -> None:
+        """Know a token that another process made: the Exchange is to know it too."""
         root = device.registration.objects.root if device.registration is not None else ()
         options = (OBSERVE_REGISTER, *path_options(path, root))
         self._exchange.remember(token, device.endpoint, GET, options)
-        self.add(device, path, token, now)
+        self.add(device, path, token)
+
+    def excess(self, device: Device) -> bytes | None:
+        """The oldest token of a device that has too many."""
+        tokens = device.tokens
+        return tokens[0] if tokens is not None and len(tokens) > self._max else None
 
     def forget(self, token: bytes, now: float) -> None:
         """Let a token die."""
@@ -105,4 +101,3 @@ class Observations:
             device.tokens.remove(token)
             if not device.tokens:
                 device.tokens = None
-                self._devices.let_go(device)

@@ -18,6 +18,7 @@ from headgate.engine.options import uint_of
 from headgate.errors import FormatError
 from headgate.lwm2m.objects import ASSUMED
 from headgate.lwm2m.registration import LIFETIME_MAX_S
+from headgate.lwm2m.sharing import Sharing
 from headgate.wire.coap import Message
 from headgate.wire.formats import ContentFormat
 from headgate.wire.links import RegisteredObjects, parse_objects
@@ -34,7 +35,8 @@ SMS_LENGTH_MAX = 32
 ROOT_DEPTH_MAX = 4  # segments of an alternate root
 SEGMENT_LENGTH_MAX = 255  # bytes of a Uri-Path option: RFC 7252 section 5.10
 CONTENT_FORMAT_LENGTH_MAX = 2
-NEWEST = (1, 2)  # LwM2M as we speak it
+VERSIONS = ((1, 0), (1, 1), (1, 2))  # LwM2M as we speak it; later ones speak it too
+NEWEST = VERSIONS[-1]
 
 LIFETIME = re.compile(r"[0-9]{1,10}", re.ASCII)
 VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3})?", re.ASCII)
@@ -61,12 +63,13 @@ class Parameters(NamedTuple):
 
 
 class ParameterReader:
-    """Reads parameters, and lets devices with equal object links share what they say."""
+    """Reads parameters. Object links are read once for all devices of a kind: `links_max` kinds."""
 
-    def __init__(self, *, links_bytes_max: int, shared_max: int) -> None:
+    def __init__(self, sharing: Sharing, *, links_bytes_max: int, links_max: int) -> None:
+        self._sharing = sharing
         self._links_bytes_max = links_bytes_max
-        self._shared_max = shared_max
-        self._shared: dict[bytes, RegisteredObjects] = {}
+        self._links_max = links_max
+        self._links: dict[bytes, RegisteredObjects] = {}
 
     def read(self, message: Message) -> Parameters | Mistake:
         """The parameters of a Register or an Update. Objects are None without payload."""
@@ -79,16 +82,18 @@ class ParameterReader:
             lifetime_s = lifetime_of(said["lt"])
             if lifetime_s is None:
                 return Mistake(BAD_REQUEST, "lifetime is no number")
+            lifetime_s = self._sharing.share(lifetime_s)
         if "lwm2m" in said:
             found = VERSION.fullmatch(said["lwm2m"])
             if found is None:
                 return Mistake(BAD_REQUEST, "version is no number")
-            version = min((int(found[1]), int(found[2])), NEWEST)
             if int(found[1]) != NEWEST[0]:
                 return Mistake(PRECONDITION_FAILED, "version not supported")
+            version = VERSIONS[min(int(found[2]), NEWEST[1])]
         binding = queue_mode = None
         if "b" in said:
-            binding = "".join([letter for letter in BINDINGS if letter in said["b"]]) or "U"
+            letters = "".join([letter for letter in BINDINGS if letter in said["b"]])
+            binding = self._sharing.share(letters or "U")
             queue_mode = "Q" in said["b"]
         if "Q" in said:
             queue_mode = True
@@ -106,15 +111,11 @@ class ParameterReader:
             objects=objects,
         )
 
-    def share(self, objects: RegisteredObjects) -> RegisteredObjects:
-        """The equal one that others have already."""
-        return self._keep(repr(objects).encode(), objects)
-
     def _objects(self, message: Message) -> RegisteredObjects | Mistake | None:
         payload = message.payload
         if not payload:
             return None
-        known = self._shared.get(payload)
+        known = self._links.get(payload)
         if known is not None:
             return known
         if len(payload) > self._links_bytes_max:
@@ -131,14 +132,10 @@ class ParameterReader:
             objects = RegisteredObjects(
                 paths=ASSUMED.paths, root=objects.root, content_formats=objects.content_formats
             )
-        return self._keep(payload, objects)
-
-    def _keep(self, key: bytes, objects: RegisteredObjects) -> RegisteredObjects:
-        shared = self._shared
-        kept = shared.setdefault(key, objects)
-        if len(shared) > self._shared_max:
-            del shared[next(iter(shared))]
-        return kept
+        objects = self._links[payload] = self._sharing.share(objects)
+        if len(self._links) > self._links_max:
+            del self._links[next(iter(self._links))]
+        return objects
 
 
 def queries(options: Iterable[tuple[int, bytes]]) -> dict[str, str]:

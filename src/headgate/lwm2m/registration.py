@@ -12,6 +12,9 @@ DEFAULT_LIFETIME_S = 86400
 LIFETIME_MAX_S = 10 * 365 * 86400
 """A longer lifetime counts as this, and so does 0, which is without end in LwM2M 1.1."""
 
+Formats = tuple[tuple[str, int | None], ...]
+"""What was learned of a device: the Content-Format that worked (None: no Accept), by kind of question."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
@@ -33,8 +36,8 @@ class Registration:
     objects: RegisteredObjects
     remote: Remote
     """Where the newest authenticated message came from."""
-    formats: tuple[tuple[str, int | None], ...] = ()
-    """What was learned: the Content-Format (None: without Accept) that worked, by kind of question."""
+    formats: Formats = ()
+    """Equal ones are shared too."""
 
     def evolved(self, **changes: Any) -> Registration:
         """The same with some fields changed."""

@@ -20,6 +20,7 @@ from headgate.lwm2m.objects import ASSUMED, type_of
 from headgate.lwm2m.parameters import Mistake, ParameterReader, Parameters, content_format_of
 from headgate.lwm2m.registration import DEFAULT_LIFETIME_S, Registration
 from headgate.lwm2m.settings import LwM2mSettings
+from headgate.lwm2m.sharing import Sharing
 from headgate.wire.coap import Message
 from headgate.wire.formats import ContentFormat, records
 from headgate.wire.numbers import (
@@ -51,14 +52,20 @@ class Registry:
     """Who is registered, as devices ask for it."""
 
     def __init__(
-        self, exchange: Exchange, devices: Devices, rng: random.Random, settings: LwM2mSettings
+        self,
+        exchange: Exchange,
+        devices: Devices,
+        sharing: Sharing,
+        rng: random.Random,
+        settings: LwM2mSettings,
     ) -> None:
         self._exchange = exchange
         self._devices = devices
         self._rng = rng
         self._settings = settings
+        self._sharing = sharing
         self._reader = ParameterReader(
-            links_bytes_max=settings.links_bytes_max, shared_max=settings.shared_links_max
+            sharing, links_bytes_max=settings.links_bytes_max, links_max=settings.shared_links_max
         )
 
     # -- requests --
@@ -151,18 +158,25 @@ class Registry:
     def restore(self, registration: Registration, now: float) -> None:
         """Know a registration that an earlier process knew, and wait for its device for a while at least."""
         device = self._devices.make(registration.endpoint)
-        objects = self._reader.share(registration.objects)
-        if objects is not registration.objects:
-            registration = registration.evolved(objects=objects)
+        share = self._sharing.share
+        registration = registration.evolved(
+            endpoint=device.endpoint,
+            lifetime_s=share(registration.lifetime_s),
+            version=share(registration.version),
+            binding=share(registration.binding),
+            objects=share(registration.objects),
+            formats=share(registration.formats),
+        )
         self._devices.place(device, registration, until_s=now + self._settings.grace_s)
 
     def expire(self, now: float) -> list[Happening]:
         """The registrations that end at `now`."""
         ended: list[Happening] = []
-        timers = self._devices.timers
-        while len(ended) < self._settings.expired_at_once and (due := timers.take_due(now)) is not None:
-            assert isinstance(due, Device)
-            ended.append(Expired(endpoint=due.endpoint, before=self._devices.displace(due)))
+        while len(ended) < self._settings.expired_at_once:
+            device = self._devices.take_ended(now)
+            if device is None:
+                break
+            ended.append(Expired(endpoint=device.endpoint, before=self._devices.displace(device)))
         return ended
 
     # -- helpers --

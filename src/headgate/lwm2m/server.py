@@ -16,7 +16,7 @@ Invariants (each file has its own besides)
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from headgate.engine.bounds import Bounds
@@ -43,6 +43,7 @@ from headgate.lwm2m.queue import Queue
 from headgate.lwm2m.registration import Registration
 from headgate.lwm2m.registry import Registry
 from headgate.lwm2m.settings import LwM2mSettings
+from headgate.lwm2m.sharing import SHARED_MAX, Sharing
 from headgate.wire.numbers import OBSERVE, SUCCESS_LAST
 from headgate.wire.resources import Path
 
@@ -91,15 +92,15 @@ class LwM2mServer:
         self.counts.update(dict.fromkeys(COUNTED, 0))
         self._devices = Devices(grace_s=settings.grace_s)
         self._presence = Presence(awake_s=settings.awake_s)
-        self._registry = Registry(self._exchange, self._devices, rng, settings)
-        self._observations = Observations(
-            self._exchange, self._devices, observations_max=settings.observations_max, counts=self.counts
-        )
+        sharing = Sharing(shared_max=SHARED_MAX)
+        self._registry = Registry(self._exchange, self._devices, sharing, rng, settings)
+        self._observations = Observations(self._exchange, observations_max=settings.observations_max)
         self._queue = Queue(
             self._exchange,
             self._devices,
             self._presence,
             self._observations,
+            sharing=sharing,
             commands_max=settings.commands_max,
             counts=self.counts,
         )
@@ -117,8 +118,8 @@ class LwM2mServer:
 
     def next_timer(self) -> float | None:
         """When to call `expire`; None when nothing waits."""
-        times = [due for due in (self._exchange.next_timer(), self._devices.timers.next()) if due is not None]
-        return min(times) if times else None
+        times = (self._exchange.next_timer(), self._devices.next_end())
+        return min((due for due in times if due is not None), default=None)
 
     def expire(self, now: float) -> Sequence[Happening]:
         """Do what is due at `now`: retransmit, give up, end registrations."""
@@ -160,7 +161,11 @@ class LwM2mServer:
         Equal commands are one. Raises CommandLimitError when too many wait for the device, and FormatError
         when the Content-Format of a Write cannot carry its value.
         """
-        self._queue.ask(self._devices.make(endpoint), command, profile, now)
+        device = self._devices.make(endpoint)
+        try:
+            self._queue.ask(device, command, profile, now)
+        finally:
+            self._devices.let_go(device)
 
     def drop(self, endpoint: str, command: Command, now: float) -> None:
         """Let a command wait no more, nor be repeated where it is under way. An unknown one is no fault."""
@@ -170,7 +175,7 @@ class LwM2mServer:
 
     def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
         """Know an observation that an earlier process made. Registrations are restored before."""
-        self._observations.remember(self._devices.make(endpoint), path, token, now)
+        self._queue.remember(self._devices.make(endpoint), path, token, now)
 
     def forget(self, token: bytes, now: float) -> None:
         """Let an observation's token die. An unknown one is no fault."""
@@ -185,8 +190,7 @@ class LwM2mServer:
         """The device is awake by other evidence: it asked for a block."""
         device = self._devices.find(endpoint)
         if device is not None:
-            self._presence.heard(device, now)
-            self._queue.leave(device, now)
+            self._queue.reached(device, self._presence.heard(device, now), now)
 
     # -- what the caller may ask --
 
@@ -226,7 +230,7 @@ class LwM2mServer:
         if isinstance(event, RequestReceived):
             return self._requested(event, now)
         if isinstance(event, ResponseReceived):
-            device = self._devices.make(str(event.device))
+            device = self._device(event.device)
             changed = self._moved(device, event.remote)
             return self._uplink(self._queue.answered(event, device, now), changed, now)
         if isinstance(event, RequestAcknowledged):
@@ -239,7 +243,7 @@ class LwM2mServer:
         elif isinstance(event, NotificationUnmatched):
             return self._unmatched(event, now)
         elif isinstance(event, NotificationLost):
-            device = self._devices.make(str(event.device))
+            device = self._device(event.device)
             heard = Heard(endpoint=device.endpoint, owed=Owed(device, None))
             return self._uplink(heard, self._moved(device, event.remote), now)
         return None
@@ -305,7 +309,12 @@ class LwM2mServer:
         device = owed.device
         if device.owed is owed:
             device.owed = None
-            self._queue.leave(device, now)
+            self._queue.reached(device, owed.woke, now)
+
+    def _device(self, endpoint: Hashable) -> Device:
+        """The device that the Exchange knows by this name; we may have forgotten it meanwhile."""
+        assert isinstance(endpoint, str), "we name devices by their endpoints"
+        return self._devices.find(endpoint) or Device(endpoint)
 
     def _moved(self, device: Device, remote: Remote) -> Registration | None:
         """The registration at its new address, if that is new. The Exchange knows it already."""

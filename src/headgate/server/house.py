@@ -10,6 +10,7 @@ The port is taken before anything is read: a device that asks meanwhile waits in
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +152,13 @@ class House:
         """What earlier processes have left. Nothing else runs in these rooms yet."""
         self.packages.restore(self.database)
         downloads = self.packages.downloads
-        restore(self.orchestrator, self.database, self.lwm2m, downloads, self.clock.now())
+        collecting = gc.isenabled()
+        gc.disable()  # nothing of this is garbage: 100,000 tasks are there after 1.7 s of CPU instead of 2.7
+        try:
+            restore(self.orchestrator, self.database, self.lwm2m, downloads, self.clock.now())
+        finally:
+            if collecting:
+                gc.enable()
 
     # -- between the rooms --
 

@@ -173,8 +173,12 @@ class Packages:
                 raise PackageError(f"package {pid.hex()} is needed by {needed_by}: stop that first")
             batch = Batch()
             batch.delete(tables.packages, (pid.hex(),))
-            await self._write(batch)
-            del self._packages[pid]
+            del self._packages[pid]  # first: no campaign is made of it while its row is deleted
+            try:
+                await self._write(batch)
+            except BaseException:
+                self._packages[pid] = package
+                raise
             self.downloads.forget(pid)
             await asyncio.to_thread(self._sweep, package.sha256)
 

@@ -1,0 +1,104 @@
+"""Grants by way of the server: given, told of, withdrawn; by endpoint and PID."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from peer import Peer, eventually, get
+
+BODY = random.Random(9).randbytes(70_000)  # enough to be mapped
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_the_orchestrator_hears_of_downloads(run, server_of, monkeypatch, threads):
+    """The first block, and more of them: a device that downloads is awake, and its task has begun."""
+    heard: list[tuple[str, bytes, bool]] = []
+
+    async def main() -> None:
+        async with server_of(coap={"threads": threads}) as server:
+            monkeypatch.setattr(server._in.orchestrator, "downloading", lambda *told: heard.append(told[:3]))
+            package = await server.add_package(BODY, version="V2")
+            server._in.packages.downloads.grant("device", package.pid)
+            key = server.package_uri("device", package.pid).rpartition("/")[2]
+            with Peer(server.port) as peer:
+                await asyncio.to_thread(peer.ask, key, (0, 6))
+                await eventually(lambda: heard == [("device", package.pid, True)])
+                await asyncio.to_thread(peer.ask, key, (1, 6))
+                await eventually(lambda: len(heard) > 1)
+                assert set(heard[1:]) == {("device", package.pid, False)}
+                assert await asyncio.to_thread(peer.download, key) == BODY
+
+    run(main())
+
+
+def test_granting_and_withdrawing_may_be_repeated(run, server_of):
+    """Each effect may come again after a restart; a withdrawn URI is nobody's."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            downloads = server._in.packages.downloads
+            key = server.package_uri("device", package.pid).rpartition("/")[2]
+            with Peer(server.port) as peer:
+
+                async def code() -> int:
+                    return (await asyncio.to_thread(peer.ask, key, (0, 6))).code
+
+                assert await code() == 0x84
+                for _ in range(2):
+                    downloads.grant("device", package.pid)
+                assert (await code(), server.stats.edge.grants) == (0x45, 1)
+                for _ in range(2):
+                    downloads.withdraw("device", package.pid)
+                assert (await code(), server.stats.edge.grants) == (0x84, 0)
+                downloads.grant("device", package.pid)
+                assert await code() == 0x45
+                await server.remove_package(package.pid)
+                assert (await code(), server.stats.edge.grants) == (0x84, 0)
+
+    run(main())
+
+
+def test_a_grant_waits_for_its_package(run, server_of, data, caplog):
+    """One whose file is lost is told, and served once it is added again, to whom it is still granted."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+        (data / "packages" / package.sha256).unlink()
+        async with server_of() as server:
+            downloads = server._in.packages.downloads
+            for device in ("device", "other"):
+                downloads.grant(device, package.pid)
+            downloads.withdraw("other", package.pid)
+            await downloads.load_wanted(())
+            assert "a package cannot be served" in caplog.text
+            assert server.stats.edge.grants == 0
+            await server.add_package(BODY, version="V2")
+            assert server.stats.edge.grants == 1
+            with Peer(server.port) as peer:
+                key = server.package_uri("device", package.pid).rpartition("/")[2]
+                assert await asyncio.to_thread(peer.download, key) == BODY
+
+    run(main())
+
+
+def test_a_grant_too_many_is_told_and_ends_nothing(run, server_of, caplog):
+    """The device is answered 4.04, and its task fails by the text published for that."""
+
+    async def main() -> None:
+        async with server_of(coap={"grants_max": 1}) as server:
+            package = await server.add_package(BODY, version="V2")
+            downloads = server._in.packages.downloads
+            downloads.grant("one", package.pid)
+            downloads.grant("two", package.pid)
+            assert "a download cannot be granted" in caplog.text
+            assert server.failure is None
+            with Peer(server.port) as peer:
+                key = server.package_uri("two", package.pid).rpartition("/")[2]
+                assert (await asyncio.to_thread(peer.exchange, get(key), 1)).code == 0x84
+
+    run(main())
