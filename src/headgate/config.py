@@ -140,6 +140,7 @@ class Timers(Section):
     check_s: float = duration(180.0, "Until the version is reported after an update without news.")
     unobserve_s: float = duration(93.0, "What the last request of a successful task may take.")
     poll_s: float = duration(300.0, "Without news for this long, an uplink is an occasion to ask.")
+    resend_s: float = duration(30.0, "Over PCP: an uplink after this long repeats a question.")
     measurement_s: float = duration(600.0, "An older measurement is made again before its slot is used.")
     no_progress_s: float | None = duration(
         None, "Where set, a download ends after this long without progress, instead of after T_download."
@@ -163,10 +164,11 @@ class Lwm2m(Section):
         le=DAY_S,
     )
     registrations_max: int = bound(1 << 20, "Devices that may be registered at a time.", "devices")
-    links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
+    links_bytes_max: int = bound(4096, "The object links of one registration.", "bytes")
     commands_max: int = bound(16, "Commands that wait for one device.", "commands")
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
-    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
+    links_max: int = bound(1024, "Different object links that need not be read again.", "lists")
+    shared_max: int = bound(4096, "Different values that devices share in memory.", "values")
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 
