@@ -167,8 +167,7 @@ class Lwm2m(Section):
     links_bytes_max: int = bound(4096, "The object links of one registration.", "bytes")
     commands_max: int = bound(16, "Commands that wait for one device.", "commands")
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
-    links_max: int = bound(1024, "Different object links that need not be read again.", "lists")
-    shared_max: int = bound(4096, "Different values that devices share in memory.", "values")
+    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 
