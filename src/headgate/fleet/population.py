@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from headgate.fleet.device import Device
 from headgate.fleet.faults import FAULTS, faulty
-from headgate.fleet.profile import QUIRKS, STYLES, Moves, Profile, with_quirk
+from headgate.fleet.profile import QUEUE_WINDOW_S, QUIRKS, STYLES, Moves, Profile, with_quirk
 from headgate.fleet.radio import COVERAGES, Conditions, conditions
 
 CELL_ID_FIRST = 0x0B2F6000
@@ -46,6 +46,8 @@ class Population:
     boot_within_s: float = 60.0
     """They are switched on evenly over this time."""
     report_interval_s: float = 300.0
+    awake_s: float = QUEUE_WINDOW_S
+    """How long those that sleep listen after their last message."""
     lifetime_s: int = 86400
     prefix: str = "urn:dev:headgate-"
 
@@ -74,6 +76,7 @@ class Population:
                 target_version=self.target_version,
                 lifetime_s=self.lifetime_s,
                 report_interval_s=self.report_interval_s,
+                awake_s=self.awake_s,
                 boot_after_s=rng.uniform(0.0, self.boot_within_s),
                 radio=self._conditions(rng, classes[number], number % self.cells),
                 coverage=COVERAGES[classes[number]],

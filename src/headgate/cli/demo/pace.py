@@ -15,13 +15,15 @@ TICK_S = 0.001
 PASSED_MAX_S = 0.5  # simulated, in one tick: less than a datagram of good coverage needs
 BEHIND_MAX_S = 1.0  # simulated: who is further behind is waited for
 WAIT_MIN_S = 0.0005
+FLYING = 40_000.0  # times as fast as ours, when nothing happens any more but deadlines: a day in 2 s
+FLOWN_MAX_S = 600.0  # simulated, in one tick
 
 
 class PacedClock:
     """A clock that begins at what the wall clock says, and passes from `start` to `stop`."""
 
     def __init__(self, speed: float) -> None:
-        self.speed = speed
+        self.asked = self.speed = speed
         """Seconds that pass in one of ours, at most."""
         self.passed_max_s = PASSED_MAX_S
         self.started_s = self._now = time.time()
@@ -29,6 +31,9 @@ class PacedClock:
         """How long it has run, in our seconds."""
         self.held_s = 0.0
         """How long of this it was held up."""
+        self.flew_from_s: float | None = None
+        """When it began to fly, by itself."""
+        self.flew_after_s: float | None = None
         self._behind_s: Callable[[], float] = lambda: 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticked_s = 0.0
@@ -46,6 +51,16 @@ class PacedClock:
         if self._tick is not None:
             self._tick.cancel()
 
+    def fly(self) -> None:
+        """Let time fly: nobody is left who could come too late."""
+        self.flew_from_s, self.flew_after_s = self._now, self.ran_s
+        self.speed, self.passed_max_s = FLYING, FLOWN_MAX_S
+
+    @property
+    def flies(self) -> bool:
+        """Whether it was let fly."""
+        return self.flew_from_s is not None
+
     @property
     def behind_s(self) -> float:
         """Nobody sets this clock."""
@@ -58,8 +73,9 @@ class PacedClock:
 
     @property
     def achieved(self) -> float:
-        """The mean speed up to now."""
-        return self.passed_s / self.ran_s if self.ran_s else self.speed
+        """The mean speed up to now, or to when it began to fly."""
+        passed_s = (self.flew_from_s or self._now) - self.started_s
+        return passed_s / (self.flew_after_s or self.ran_s or 1.0)
 
     def now(self) -> float:
         """Seconds since the epoch, in the simulation."""
