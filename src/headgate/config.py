@@ -164,7 +164,7 @@ class Lwm2m(Section):
         le=DAY_S,
     )
     registrations_max: int = bound(1 << 20, "Devices that may be registered at a time.", "devices")
-    links_bytes_max: int = bound(4096, "The object links of one registration.", "bytes")
+    links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
     commands_max: int = bound(16, "Commands that wait for one device.", "commands")
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
     shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
