@@ -64,12 +64,12 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
     """A demo that could not end badly would prove nothing: here the devices ought to hold other bytes."""
     from headgate.cli.commands import run
     from headgate.cli.demo import rehearsal
+    from headgate.cli.demo.verdict import verdict_of
 
-    class Other:
-        def hexdigest(self) -> str:
-            return "0" * 64
+    def other(*ends: Any, **how: Any) -> Any:
+        return verdict_of(*ends, **how | {"digest": "0" * 64})
 
-    monkeypatch.setattr(rehearsal.hashlib, "sha256", lambda body: Other())
+    monkeypatch.setattr(rehearsal, "verdict_of", other)
     shown = rehearsal.Demo(
         devices=2,
         cells=1,
