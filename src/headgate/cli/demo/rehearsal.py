@@ -27,7 +27,8 @@ VERSION = "V1.0"
 TARGET_VERSION = "V2.0"
 REPORT_EVERY_S = 120.0  # simulated, as all that follow
 # What LwM2M hopes for (6.5: MAX_TRANSMIT_WAIT), and enough for every retransmission of ours to be heard.
-# A lossy network would else fail one upgrade in some hundreds, by causes that nobody injected.
+# With 20 s awake and a report every 600 s, 6 of 190 healthy devices failed by losses alone: nobody had asked
+# them a second time within the 180 s of a step.
 AWAKE_S = 93.0
 BOOT_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05  # ours

@@ -131,8 +131,9 @@ class Show:
         self._console.print(
             f"Server on UDP 127.0.0.1:{server.port}, data in {folder}. "
             f"[bold]{demo.devices:,} devices in {demo.cells} cells[/bold] ({shares}), "
-            f"{faults.total():,} of them faulty in {len(faults)} ways; {demo.loss:.0%} of all datagrams are lost each way. A package of "
-            f"{demo.size_bytes:,} bytes; up to {demo.speed:g} times as fast as life (seed {demo.seed}).",
+            f"{faults.total():,} of them faulty in {len(faults)} ways; {demo.loss:.0%} of all datagrams are "
+            f"lost each way. A package of {demo.size_bytes:,} bytes; up to {demo.speed:g} times as fast as "
+            f"life (seed {demo.seed}).",
             highlight=False,
         )
 
@@ -234,8 +235,8 @@ class Show:
             flown = f", {duration(clock.passed_s - clock.flew_from_s + clock.started_s)} of it skipped"
         slow = "" if clock.achieved >= SLOW_SHARE * clock.asked else " Time waited for this machine."
         return (
-            f"{clock.ran_s:.0f} s for {duration(clock.passed_s)} simulated{flown}: {clock.achieved:.0f} times "
-            f"as fast as life on average, of {clock.asked:g}.{slow}"
+            f"{clock.ran_s:.0f} s for {duration(clock.passed_s)} simulated{flown}: "
+            f"{clock.achieved:.0f} times as fast as life on average, of {clock.asked:g}.{slow}"
         )
 
     def _print(self, event: str, **values: Any) -> None:
