@@ -1,11 +1,17 @@
-"""The Block2 server that the fleet's tests download from."""
+"""What devices speak with: a Block2 server on a socket, or a server in lockstep with one of them."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from counterpart import Counterpart
+from headgate.fleet.device import Device
+from headgate.fleet.profile import STYLES
 from reference.block2_server import Block2Server
 
 
@@ -21,3 +27,17 @@ def serve() -> Iterator[Callable[..., Block2Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def attend() -> Callable[..., Counterpart]:
+    """A device of a style, changed as said, and the server that takes its registration."""
+
+    def attended(style: str = "zephyr", package: bytes = b"", **changes: Any) -> Counterpart:
+        profile = replace(STYLES[style], **{"endpoint": "urn:dev:1", **changes})
+        device = Device(profile, random.Random(11), now=0.0)
+        server = Counterpart(device, package, root=profile.root)
+        server.run(0.0)
+        return server
+
+    return attended

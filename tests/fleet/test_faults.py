@@ -27,7 +27,7 @@ def device_of(profile: Profile) -> Device:
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_leads_to_its_cause(fault, style):
-    """The published text, letter by letter: protocol.md 3.4 to 3.6."""
+    """The published text, letter by letter."""
     negotiator = Negotiator(device_of(faulty(STYLES[style], fault)), PACKAGE)
     task = negotiator.run()
     if fault == BY_OPERATOR:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
+import socket
 from hashlib import sha256
+
+import pytest
 
 from headgate.fleet.download import make_package
 from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
-from headgate.fleet.runner import Fleet
-from peer import eventually
+from headgate.fleet.runner import Fleet, peaks, raise_file_limit
+from peer import eventually, loopback_addresses
 from upgrade_server import UpgradeServer
 
 PACKAGE = make_package("V2.0", 24_000, seed=3)
@@ -41,3 +46,93 @@ def test_a_fleet_is_upgraded(run):
     assert totals["moved"] > 0
     assert totals["power_cuts"] > 0
     assert totals["forced_restarts"] == 0
+
+
+def test_devices_of_both_families_find_their_server(run):
+    """IPv6 where the machine has it."""
+    addresses = [address for address in loopback_addresses() if address in ("127.0.0.1", "::1")]
+
+    async def main(address: str) -> int:
+        with socket.socket(
+            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
+        ) as server:
+            server.bind((address, 0))
+            server.setblocking(False)
+            devices = Population(devices=3, boot_within_s=0.0).make()
+            async with Fleet(devices, server=server.getsockname()[:2], speed=100.0) as fleet:
+                await eventually(lambda: fleet.counts["sent"] >= 3)
+                return len({server.recvfrom(2048)[1] for _ in range(3)})
+
+    assert [run(main(address)) for address in addresses] == [3] * len(addresses)
+
+
+def test_a_server_that_is_not_there_does_no_harm(run):
+    """Its refusals are counted, and the devices try again."""
+
+    async def main() -> dict[str, int]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            address = nobody.getsockname()
+        devices = Population(devices=5, boot_within_s=0.0, moving=0.0).make()
+        async with Fleet(devices, server=address, link=LinkSettings(loss=0.0), speed=500.0) as fleet:
+            await eventually(lambda: fleet.counts["receive_failed"] >= 5 and fleet.counts["sent"] >= 10)
+            return fleet.totals()
+
+    assert run(main())["registrations"] == 0
+
+
+def test_a_closed_fleet_is_silent(run):
+    """No socket, no timer; closing twice changes nothing."""
+
+    async def main() -> None:
+        fleet = Fleet(Population(devices=2, boot_within_s=0.0).make(), server=("127.0.0.1", 9))
+        fleet.start()
+        fleet.close()
+        fleet.close()
+        before = dict(fleet.counts)
+        await eventually(lambda: True)
+        assert fleet.counts == before
+
+    run(main())
+
+
+def test_the_devices_clock_runs_faster(run):
+    """As many times as asked."""
+
+    async def main() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        async with Fleet([], server=("127.0.0.1", 9), speed=1000.0, started_s=5.0) as fleet:
+            began_s = loop.time()
+            await eventually(lambda: fleet.now > 20.0)
+            return fleet.now - 5.0, loop.time() - began_s
+
+    passed_s, ours_s = run(main())
+    assert passed_s == pytest.approx(ours_s * 1000.0, rel=0.5)
+
+
+def test_more_sockets_than_the_process_may_open(monkeypatch):
+    """Said at the start, with what to do."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (64, 128))
+    with pytest.raises(OSError, match="ulimit -n"):
+        raise_file_limit(1000)
+
+
+def test_the_limit_is_raised_as_far_as_needed(monkeypatch):
+    """And never lowered."""
+    raised = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (64, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
+    raise_file_limit(1000)
+    raise_file_limit(60)
+    assert raised == [(1000, resource.RLIM_INFINITY)]
+
+
+def test_peaks_are_counted_by_cell_and_class():
+    """From what each device remembers, ended or not."""
+    devices = Population(devices=4, cells=1).make()
+    for number, device in enumerate(devices[:3]):
+        device.log.radio_class = "1"
+        device.log.began(float(number))
+    devices[0].log.ended(1.0)
+    cell = devices[0].profile.radio.cell_id
+    assert peaks(devices, now=10.0) == {(cell, "1"): 2}

@@ -74,6 +74,7 @@ class Firmware:
         self._download: Download | None = None
         self._cuts = list(host.profile.power_cuts)
         self._effective = IDLE  # the State that was acknowledged, where that counts
+        self._told = False  # whether anybody was notified of the State
         self._outcome: tuple[int, int] | None = None  # State and Result that the update left, until told
         self._answered = False  # Execute of this package, by 2.04
         self._confirmed = False  # and the server has heard of it
@@ -161,7 +162,8 @@ class Firmware:
         self.log.executes_after_confirmed += self._confirmed
         if arguments:
             return Reply(BAD_REQUEST)
-        if self.state != DOWNLOADED or self._effective != DOWNLOADED:
+        # Who tells to update has heard of State 2, though the acknowledgement may be lost.
+        if self.state != DOWNLOADED or not (self._effective == DOWNLOADED or self._told):
             return Reply(METHOD_NOT_ALLOWED)
         self._answered = True
         return Reply(CHANGED, then=self._begin_update)
@@ -184,7 +186,7 @@ class Firmware:
                 else:
                     self.download_failed(FAILED, now)
 
-        self._host.notify(STATE, now, told)
+        self._told = self._host.notify(STATE, now, told)
         if not self.profile.acts_on_ack:
             self._effective = state
             if then is not None:
