@@ -140,6 +140,9 @@ class Timers(Section):
     check_s: float = duration(180.0, "Until the version is reported after an update without news.")
     unobserve_s: float = duration(93.0, "What the last request of a successful task may take.")
     poll_s: float = duration(300.0, "Without news for this long, an uplink is an occasion to ask.")
+    resend_s: float = duration(
+        30.0, "Over PCP: without an answer for this long, an uplink is an occasion to repeat the question."
+    )
     measurement_s: float = duration(600.0, "An older measurement is made again before its slot is used.")
     no_progress_s: float | None = duration(
         None, "Where set, a download ends after this long without progress, instead of after T_download."
@@ -168,6 +171,25 @@ class Lwm2m(Section):
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
     shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
+
+
+class Pcp(Section):
+    """Software upgrades: PCP over object 19."""
+
+    observe: Literal["tasks", "always"] = setting(
+        "tasks",
+        "Which devices are observed at 19/0/0: those with a software task, or all, after each Register.",
+        "",
+    )
+    segment_size_bytes: int = setting(
+        500, "Segment of a package that was added without one.", "bytes", ge=32, le=500
+    )
+    check_code: Literal["computed", "given", "zero"] = setting(
+        "computed", "What devices are told as a package's check code.", ""
+    )
+    check_code_of: dict[str, Literal["computed", "given", "zero"]] = setting(
+        {}, "The same for single products, by name.", ""
+    )
 
 
 class Exchange(Section):
@@ -240,6 +262,7 @@ class Config(BaseSettings):
     timers: Timers = Timers()
     presence: Presence = Presence()
     lwm2m: Lwm2m = Lwm2m()
+    pcp: Pcp = Pcp()
     exchange: Exchange = Exchange()
     retry: Retry = Retry()
     grants: Grants = Grants()

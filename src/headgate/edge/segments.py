@@ -14,6 +14,7 @@ from headgate.engine.segments import SegmentGrant, Segments
 from headgate.errors import GrantLimitError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, CONTENT_FORMAT, PUT, URI_PATH
+from headgate.wire.pcp_messages import version_field
 
 DOWNLINK = ("19", "1", "0")
 """Where PCP frames are written: LwM2M object 19, BinaryAppDataContainer, instance 1."""
@@ -74,7 +75,8 @@ class SegmentGrants:
 
         `root` are the path segments of the device's alternate path (LwM2M core 6.2.1), if it has one.
         `wait_s` is how long an answer that was not acknowledged may be under way before a copy of its
-        request is answered again: above the round trip of the device's radio class. Raises GrantLimitError.
+        request is answered again: above the round trip of the device's radio class. Raises GrantLimitError,
+        and FormatError for a version that no device could ask for.
         """
         if len(self._grants) >= self._grants_max:
             raise GrantLimitError(
@@ -84,7 +86,7 @@ class SegmentGrants:
         admitted = SegmentGrant(
             self._catalog.ledger,
             segments,
-            version=version.encode(),
+            version=version_field(version).rstrip(b"\0"),
             downlink=downlink_options(root),
             wait_s=wait_s,
         )
