@@ -18,6 +18,7 @@ from headgate.cli.serving import FileServer, collect
 from headgate.errors import HeadgateError, StoreError
 from headgate.fleet.faults import FAULTS
 from headgate.fleet.population import Population
+from headgate.fleet.profile import QUEUE_WINDOW_S
 from headgate.fleet.radio import LinkSettings
 
 app = typer.Typer(
@@ -224,6 +225,9 @@ def fleet(
         str, typer.Option(help="What they run after an update, where the package does not say it.")
     ] = "V2.0",
     report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 300.0,
+    awake: Annotated[
+        float, typer.Option(min=1, help="Seconds of theirs that they listen after a message.")
+    ] = QUEUE_WINDOW_S,
     prefix: Annotated[str, typer.Option(help="Before the number in their names.")] = "urn:dev:headgate-",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
 ) -> None:
@@ -242,6 +246,7 @@ def fleet(
         version=version,
         target_version=target_version,
         report_interval_s=report,
+        awake_s=awake,
         prefix=prefix,
     )
     shown = FleetRun(

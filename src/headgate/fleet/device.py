@@ -83,13 +83,13 @@ class Device:
         self._kept: Observation | None = None  # of 5/0/3, from before a reboot
         self._on = False
         self._requests = Requests(self)
-        self._wake_up_messaging()
+        self._begin_messaging()
         self.firmware = Firmware(self)
         self.container: Container = container(self)
         if not profile.misbehaviour.never_boots:
             self.alarms.set("boot", now + profile.boot_after_s, self._boot)
 
-    def _wake_up_messaging(self) -> None:
+    def _begin_messaging(self) -> None:
         """New sockets' worth of messaging, with nothing under way."""
         profile, rng = self.profile, self._rng
         self.main = Messaging(rng, profile.timing, self._requested, first_id=profile.first_message_id)
@@ -124,9 +124,7 @@ class Device:
     def take(self, socket: int = MAIN) -> list[bytes]:
         """The datagrams to send from the socket, in this order; to be called after every other call."""
         messaging = self._download if socket == DOWNLOAD else self.main
-        outbox = messaging.outbox
-        if outbox:
-            messaging.outbox = []
+        outbox, messaging.outbox = messaging.outbox, []
         return outbox
 
     def generation(self, socket: int = MAIN) -> int:
@@ -184,7 +182,7 @@ class Device:
     def _boot(self, now: float) -> None:
         self._on = True
         self.asleep = False
-        self._wake_up_messaging()
+        self._begin_messaging()
         self._generations[MAIN] += 1
         if self._kept is not None:
             self.observations.restore(STATE, self._kept)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from headgate.fleet.device import Device
 from headgate.fleet.faults import FAULTS, faulty
-from headgate.fleet.profile import QUIRKS, STYLES, Moves, Profile, with_quirk
+from headgate.fleet.profile import QUEUE_WINDOW_S, QUIRKS, STYLES, Moves, Profile, with_quirk
 from headgate.fleet.radio import COVERAGES, Conditions, conditions
 
 CELL_ID_FIRST = 0x0B2F6000
@@ -37,7 +37,10 @@ class Population:
     faulty: float = 0.0
     faults: Sequence[str] = tuple(FAULTS)
     quirky: float = 0.3
-    """Healthy devices with one of `profile.QUIRKS`."""
+    """Healthy devices with one of the quirks."""
+    quirks: Sequence[str] = tuple(name for name in QUIRKS if name != "silent on TLV")
+    """Of `profile.QUIRKS`. What silences a device costs its server a whole CoAP exchange: 93 s, and no less
+    for devices that live faster. That belongs into fleets of speed 1."""
     power_cuts: float = 0.05
     """Healthy devices that lose power in the middle of a download."""
     styles: Sequence[str] = tuple(STYLES)
@@ -46,6 +49,9 @@ class Population:
     boot_within_s: float = 60.0
     """They are switched on evenly over this time."""
     report_interval_s: float = 300.0
+    awake_s: float = QUEUE_WINDOW_S
+    """How long they listen after a message. A server's retransmissions do not get faster with the devices:
+    a fleet of speed 20 that shall hear the same ones listens for 400 s of its own."""
     lifetime_s: int = 86400
     prefix: str = "urn:dev:headgate-"
 
@@ -60,7 +66,7 @@ class Population:
         rng.shuffle(styles)
         healthy = [number for number in order if number not in faults]
         rng.shuffle(healthy)
-        quirks = self._spread(healthy, self.quirky, tuple(QUIRKS))
+        quirks = self._spread(healthy, self.quirky, self.quirks)
         rng.shuffle(healthy)
         cuts = self._spread(healthy, self.power_cuts, ("cut",))
         rng.shuffle(order)
@@ -74,6 +80,7 @@ class Population:
                 target_version=self.target_version,
                 lifetime_s=self.lifetime_s,
                 report_interval_s=self.report_interval_s,
+                awake_s=self.awake_s,
                 boot_after_s=rng.uniform(0.0, self.boot_within_s),
                 radio=self._conditions(rng, classes[number], number % self.cells),
                 coverage=COVERAGES[classes[number]],
