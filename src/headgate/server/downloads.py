@@ -93,12 +93,13 @@ class EdgeDownloads:
         assert segments is not None, "software travels in segments"
         assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
         grants = self._edge.segments
-        before, download = self._in_segments.get((endpoint, wanted.pid), (None, None))
-        if download is not None and before == replace(wanted, tokens=before.tokens):
-            for token in set(wanted.tokens) - download.tokens:
-                grants.admit(download, token)
-            return
-        if download is not None:
+        served = self._in_segments.get((endpoint, wanted.pid))
+        if served is not None:
+            before, download = served
+            if before == replace(wanted, tokens=before.tokens):
+                for token in set(wanted.tokens) - download.tokens:
+                    grants.admit(download, token)
+                return
             grants.withdraw(download)
         try:
             download = grants.grant(

@@ -105,6 +105,7 @@ class House:
             write=self._write_batch,
             in_use=self._in_use,
             check_codes=rooms.check_codes_of(self.config),
+            segment_size_bytes=self.config.pcp.segment_size_bytes,
         )
         self.lwm2m = LwM2mServer(rng=random.SystemRandom(), settings=self._lwm2m, bounds=self._bounds)
         self.orchestrator = Orchestrator(

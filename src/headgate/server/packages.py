@@ -24,6 +24,7 @@ from headgate.upgrade.package import (
     refuse_conflicts,
 )
 from headgate.upgrade.task import Kind
+from headgate.wire.segmentation import SEGMENT_SIZE_DEFAULT
 
 VERSION_BYTES_MAX = 255
 NAME_MAX = 255
@@ -66,15 +67,17 @@ class Packages:
         write: Callable[[Batch], Awaitable[None]],
         in_use: Callable[[bytes], str | None],
         check_codes: Callable[[str], CheckCodes] = lambda product: CheckCodes.COMPUTED,
+        segment_size_bytes: int = SEGMENT_SIZE_DEFAULT,
     ) -> None:
         """`write` commits a batch; `in_use` names what needs a package, None for nothing; `check_codes` says
-        what devices of a product are told.
+        what devices of a product are told; software that comes without a segment size is given this one.
         """
         self._files = files
         self._edge = edge
         self._write = write
         self._in_use = in_use
         self._check_codes = check_codes
+        self._segment_size_bytes = segment_size_bytes
         self._packages: dict[bytes, StoredPackage] = {}
         self._changing = asyncio.Lock()
         self.downloads = EdgeDownloads(edge, self.file)
@@ -142,7 +145,7 @@ class Packages:
         product: str,
         source_versions: Iterable[str],
         check_code: int | None,
-        segment_size_bytes: int = 0,
+        segment_size_bytes: int | None = None,
         now: float,
     ) -> StoredPackage:
         """Keep the bytes, then say so in the database; the same package again is the one that is there.
@@ -162,9 +165,8 @@ class Packages:
         if check_code is not None and not 0 <= check_code <= CHECK_CODE_MAX:
             raise PackageError(f"a versionCheckCode has 16 bits, {check_code} has not")
         if check_code is None and self._check_codes(product) is CheckCodes.GIVEN:
-            raise PackageError(
-                f"packages of {product or 'any product'} are given a check code, this has none"
-            )
+            raise PackageError(f"a package of {product or 'any product'} is given a check code")
+        size = self._segment_size(kind, segment_size_bytes)
         async with self._changing:
             stored = await asyncio.to_thread(
                 self._files.add, [source] if isinstance(source, bytes) else source
@@ -182,7 +184,7 @@ class Packages:
                     source_versions=sources,
                     added_s=now,
                     check_code=int.from_bytes(loaded.etag[:2], "big"),
-                    segment_size_bytes=segment_size_bytes,
+                    segment_size_bytes=size,
                 )
                 there = self._packages.get(package.pid)
                 if there is not None:
@@ -198,8 +200,16 @@ class Packages:
                 await asyncio.to_thread(self._sweep, stored.sha256)
                 raise
             self._packages[package.pid] = package
-            await self.downloads.adopt(package.pid, loaded, segment_size_bytes)
+            await self.downloads.adopt(package.pid, loaded, size)
             return package
+
+    def _segment_size(self, kind: Kind, segment_size_bytes: int | None) -> int:
+        """Of software; 0 for firmware."""
+        if kind is Kind.SOFTWARE:
+            return self._segment_size_bytes if segment_size_bytes is None else segment_size_bytes
+        if segment_size_bytes is not None:
+            raise PackageError("firmware travels in blocks: it has no segment size")
+        return 0
 
     def _same(self, there: StoredPackage, package: StoredPackage) -> None:
         for what in ("sha256", "version", "kind", "product", "source_versions", "segment_size_bytes"):

@@ -11,19 +11,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from headgate.config import Config
-from headgate.errors import CampaignError, HeadgateError, PackageError, StoreError
+from headgate.errors import CampaignError, HeadgateError
 from headgate.model import Stats
 from headgate.server import rooms
+from headgate.server.archives import add_archive
 from headgate.server.followers import Follower, Followers
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
 from headgate.store import tables
-from headgate.store.archive import VendorArchive
 from headgate.store.batch import Batch
 from headgate.upgrade.admission import Occupancy
 from headgate.upgrade.campaign import Campaign, CampaignState, Counts, RetryPolicy, campaign_of, counts_of
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.package import code_of_text
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import Kind, Plan, State, Timers
 
@@ -175,9 +174,6 @@ class Server:
         `version` is what devices report when they run it. Software travels in segments, of the configured
         size unless one of 32 to 500 is given. Raises PackageError and StoreError.
         """
-        in_segments = kind is Kind.SOFTWARE
-        if segment_size_bytes is not None and not in_segments:
-            raise PackageError("firmware travels in blocks: it has no segment size")
         return await self._in.packages.add(
             Path(source) if isinstance(source, str) else source,
             version=version,
@@ -186,7 +182,7 @@ class Server:
             product=product,
             source_versions=source_versions,
             check_code=check_code,
-            segment_size_bytes=segment_size_bytes or self.config.pcp.segment_size_bytes if in_segments else 0,
+            segment_size_bytes=segment_size_bytes,
             now=self._in.clock.now(),
         )
 
@@ -197,23 +193,9 @@ class Server:
 
         Its model is the product unless one is named. Raises PackageError (ArchiveError) and StoreError.
         """
-        archive = await asyncio.to_thread(opened, Path(path))
-        with archive:
-            said = archive.description
-            kind = kind_of(said.package_type)
-            return await self._in.packages.add(
-                archive.chunks(),
-                version=said.version,
-                kind=kind,
-                name=name or said.description[:NAME_MAX],
-                product=said.product if product is None else product,
-                source_versions=said.source_versions,
-                check_code=code_of_text(said.version_check_code) if said.version_check_code else None,
-                segment_size_bytes=said.segment_size_bytes or self.config.pcp.segment_size_bytes
-                if kind is Kind.SOFTWARE
-                else 0,
-                now=self._in.clock.now(),
-            )
+        return await add_archive(
+            self._in.packages, Path(path), name=name, product=product, now=self._in.clock.now()
+        )
 
     def packages(self) -> list[StoredPackage]:
         """All packages, the newest first."""
@@ -403,31 +385,6 @@ class Server:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(error)
-
-
-PACKAGE_TYPES: Mapping[str, Kind] = {
-    "": Kind.SOFTWARE,  # the format is older than the choice
-    "softwarePackage": Kind.SOFTWARE,
-    "firmwarePackage": Kind.FIRMWARE,
-}
-
-
-def kind_of(package_type: str) -> Kind:
-    """The kind of package that a descriptor names. Raises PackageError."""
-    kind = PACKAGE_TYPES.get(package_type)
-    if kind is None:
-        raise PackageError(
-            f"packageType is one of {', '.join(filter(None, PACKAGE_TYPES))}: {package_type!r}"
-        )
-    return kind
-
-
-def opened(path: Path) -> VendorArchive:
-    """A vendor's archive. Raises ArchiveError, and StoreError where there is no such file."""
-    try:
-        return VendorArchive(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def task_status(row: Mapping[str, Any]) -> TaskStatus:
