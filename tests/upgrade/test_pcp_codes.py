@@ -24,10 +24,10 @@ from headgate.upgrade.object19 import (
     message_of,
 )
 from headgate.upgrade.software_choices import outside
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.task import State
 from headgate.wire.pcp import encode, frame, identify
 from headgate.wire.pcp_messages import SegmentAnswer, Sender
-from negotiations import NOON_S, OLD, SEGMENT, SOFTWARE_PLAN, TARGET, Script
+from negotiations import OLD, SEGMENT, SOFTWARE_PLAN, TARGET, Script
 
 FAILED, LOST = Failure.UPDATE_FAILED, Failure.CONNECTION_LOST
 CAUSES = {
