@@ -18,7 +18,7 @@ from typing import Any, Self
 import pytest
 
 from bench.peers import HOST, Server, cpu_s, start, start_floor
-from headgate.edge.segments import downlink_options
+from headgate.edge.segments import offer_of
 from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
@@ -101,10 +101,9 @@ def responder_with(body: bytes, grants: int, size: int = 500) -> Responder:
     """A responder with that many segment grants, and one grant by path."""
     catalog = Catalog(Ledger(grants + 1))
     package = package_of(body)
-    segments = Segments(package, size=size)
-    downlink = downlink_options()
+    offer = offer_of(Segments(package, size=size), version=VERSION)
     for number in range(grants):
-        grant = SegmentGrant(catalog.ledger, segments, version=VERSION.encode(), downlink=downlink)
+        grant = SegmentGrant(catalog.ledger, offer)
         catalog.grant_segments(token_of(number), grant)
     catalog.grant(b"abcdefghijklmnop", package)
     return Responder(catalog)

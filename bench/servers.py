@@ -74,11 +74,12 @@ async def serve_edge(
 def grant_segments(edge: Any, package: Any, count: int, size: int) -> None:
     """Let that many devices have the package by segments."""
     from bench.segments import VERSION, token_of
+    from headgate.edge.segments import offer_of
     from headgate.engine.segments import Segments
 
-    segments = Segments(package, size=size)
+    offer = offer_of(Segments(package, size=size), version=VERSION)
     for number in range(count):
-        edge.segments.grant(segments, f"urn:dev:{number}", version=VERSION, tokens=[token_of(number)])
+        edge.segments.grant(offer, f"urn:dev:{number}", tokens=[token_of(number)])
 
 
 async def churn(edge: Any, per_s: float, seconds: float) -> dict[str, Any]:

@@ -140,9 +140,7 @@ class Timers(Section):
     check_s: float = duration(180.0, "Until the version is reported after an update without news.")
     unobserve_s: float = duration(93.0, "What the last request of a successful task may take.")
     poll_s: float = duration(300.0, "Without news for this long, an uplink is an occasion to ask.")
-    resend_s: float = duration(
-        30.0, "Over PCP: without an answer for this long, an uplink is an occasion to repeat the question."
-    )
+    resend_s: float = duration(30.0, "Over PCP: an uplink after this long repeats a question.")
     measurement_s: float = duration(600.0, "An older measurement is made again before its slot is used.")
     no_progress_s: float | None = duration(
         None, "Where set, a download ends after this long without progress, instead of after T_download."

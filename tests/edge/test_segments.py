@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from headgate.edge.events import DownloadCompleted, DownloadStarted
-from headgate.edge.segments import SegmentDownload, downlink_options
+from headgate.edge.segments import SegmentDownload, downlink_options, offer_of
 from headgate.engine.segments import Segments
 from headgate.errors import GrantLimitError
 from peer import CON, Message, Peer, eventually
@@ -42,7 +42,7 @@ def test_a_download_is_told_like_any_other(run, edge_of, body, threads):
         async with edge_of(threads=threads) as edge:
             package = await edge.load(body)
             download = edge.segments.grant(
-                Segments(package), "urn:dev:1", version="V1.1", tokens=[TOKEN], root=("lwm2m",)
+                offer_of(Segments(package), version="V1.1", root=("lwm2m",)), "urn:dev:1", tokens=[TOKEN]
             )
             events = edge.events()
             for segment in range(10):
@@ -67,8 +67,8 @@ def test_tokens_come_and_go(run, edge_of, body):
 
     async def main() -> None:
         async with edge_of() as edge:
-            segments = Segments(await edge.load(body))
-            download = edge.segments.grant(segments, "urn:dev:1", version="V1.1", tokens=[TOKEN])
+            offer = offer_of(Segments(await edge.load(body)), version="V1.1")
+            download = edge.segments.grant(offer, "urn:dev:1", tokens=[TOKEN])
             edge.segments.admit(download, OTHER)
             assert len(await heard(edge, asked(0), 2)) == len(await heard(edge, asked(1, OTHER), 2)) == 2
             edge.segments.dismiss(download, TOKEN)
@@ -85,9 +85,10 @@ def test_a_token_that_moved_on_is_not_withdrawn(run, edge_of, body):
 
     async def main() -> None:
         async with edge_of() as edge:
-            segments = Segments(await edge.load(body))
-            first = edge.segments.grant(segments, "urn:dev:1", version="V1.1", tokens=[TOKEN])
-            second = edge.segments.grant(segments, "urn:dev:1", version="V1.2", tokens=[TOKEN])
+            offer = offer_of(Segments(await edge.load(body)), version="V1.1")
+            first = edge.segments.grant(offer, "urn:dev:1", tokens=[TOKEN])
+            newer = offer_of(offer.segments, version="V1.2")
+            second = edge.segments.grant(newer, "urn:dev:1", tokens=[TOKEN])
             assert edge.withdraw(first)
             assert not edge.withdraw(first)
             assert not edge.segments.withdraw(first)
@@ -104,15 +105,15 @@ def test_what_was_served_is_known_after_the_withdrawal(run, edge_of, body):
 
     async def main() -> None:
         async with edge_of(grants_max=1) as edge:
-            segments = Segments(await edge.load(body))
-            first = edge.segments.grant(segments, "urn:dev:1", version="V1.1", tokens=[TOKEN])
+            offer = offer_of(Segments(await edge.load(body)), version="V1.1")
+            first = edge.segments.grant(offer, "urn:dev:1", tokens=[TOKEN])
             await heard(edge, asked(0), 2)
             with pytest.raises(GrantLimitError):
-                edge.segments.grant(segments, "urn:dev:2", version="V1.1", tokens=[OTHER])
+                edge.segments.grant(offer, "urn:dev:2", tokens=[OTHER])
             with pytest.raises(GrantLimitError):
-                edge.grant(segments.package, "urn:dev:2")
+                edge.grant(offer.segments.package, "urn:dev:2")
             assert edge.withdraw(first)
-            second = edge.segments.grant(segments, "urn:dev:2", version="V1.1", tokens=[OTHER])
+            second = edge.segments.grant(offer, "urn:dev:2", tokens=[OTHER])
             assert (first.progress.blocks, second.progress.blocks) == (1, 0)
             assert edge.stats.grants == 1
             assert isinstance(second, SegmentDownload)

@@ -10,7 +10,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from lockstep import Lockstep
 
 DOWNLINK = bytes.fromhex("B2 3139 01 31 01 30 11 2A")  # 19/1/0, Content-Format 42
@@ -78,6 +78,6 @@ def make_grant(ledger, make_package):
 
     def make(body, *, size=500, version=b"V1.0", **how):
         segments = Segments(make_package(body), size=size)
-        return SegmentGrant(ledger, segments, version=version, downlink=DOWNLINK, **how)
+        return SegmentGrant(ledger, Offer(segments, version=version, downlink=DOWNLINK, **how))
 
     return make

@@ -10,7 +10,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from reference import coap
 from reference import segments as reference
 from reference.coap import ACK, CON, NON, RST, Message
@@ -287,13 +287,9 @@ class DownlinkAgainstReference(RuleBasedStateMachine):
         models = []
         for body, size, version in zip((BODY, HELLO), sizes, (b"V1.0", b"0123456789abcdef"), strict=True):
             package = Package(body, sha256=bytes(32), check_code=1)
-            grant = SegmentGrant(
-                catalog.ledger,
-                Segments(package, size=size),
-                version=version,
-                downlink=DOWNLINK,
-                wait_s=wait_s,
-            )
+            segments = Segments(package, size=size)
+            offer = Offer(segments, version=version, downlink=DOWNLINK, wait_s=wait_s)
+            grant = SegmentGrant(catalog.ledger, offer)
             wait_ticks = int(wait_s * 1e9) // TICK_NS
             self.grants.append(grant)
             models.append(reference.Grant(body, size, version, wait_ticks))

@@ -14,7 +14,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from headgate.errors import GrantLimitError, PackageError, PackageTooLargeError
 from reference import segments as reference
 
@@ -99,12 +99,11 @@ def test_segments_keep_their_package():
         ({"wait_s": float("nan")}, "wait_s"),
     ],
 )
-def test_a_grant_is_checked(ledger, wrong, match):
-    """Before it takes a record of the ledger."""
+def test_an_offer_is_checked(wrong, match):
+    """What is wrong with it would be wrong with every datagram."""
     how = {"version": b"V1.0", "downlink": DOWNLINK} | wrong
     with pytest.raises(ValueError, match=match):
-        SegmentGrant(ledger, Segments(package_of(b"x")), **how)
-    assert SegmentGrant(ledger, Segments(package_of(b"x")), version=b"V", downlink=DOWNLINK).index == 0
+        Offer(Segments(package_of(b"x")), **how)
 
 
 def test_a_record_comes_back_with_the_last_reference(ledger, make_grant):
@@ -131,13 +130,13 @@ def test_a_record_comes_back_with_the_last_reference(ledger, make_grant):
 def test_a_full_ledger_refuses():
     """As for other grants; nothing is leaked by the attempt."""
     ledger = Ledger(1)
-    segments = Segments(package_of(b"x"))
-    held = SegmentGrant(ledger, segments, version=b"V", downlink=DOWNLINK)
+    offer = Offer(Segments(package_of(b"x")), version=b"V", downlink=DOWNLINK)
+    held = SegmentGrant(ledger, offer)
     with pytest.raises(GrantLimitError):
-        SegmentGrant(ledger, segments, version=b"V", downlink=DOWNLINK)
+        SegmentGrant(ledger, offer)
     del held
     gc.collect()
-    assert SegmentGrant(ledger, segments, version=b"V", downlink=DOWNLINK).progress.blocks == 0
+    assert SegmentGrant(ledger, offer).progress.blocks == 0
 
 
 # -- Tokens --
@@ -190,11 +189,11 @@ def test_a_token_that_grants_has_8_bytes(catalog, make_grant, token):
 def test_many_tokens(make_package):
     """Growth of the table, tombstones, and no token that is lost."""
     catalog = Catalog(Ledger(2000))
-    segments = Segments(make_package(bytes(100)))
+    offer = Offer(Segments(make_package(bytes(100))), version=b"V", downlink=DOWNLINK)
     grants = {}
     for number in range(2000):
         token = (number * 0x9E3779B97F4A7C15 % (1 << 64)).to_bytes(8, "big")
-        grants[token] = SegmentGrant(catalog.ledger, segments, version=b"V", downlink=DOWNLINK)
+        grants[token] = SegmentGrant(catalog.ledger, offer)
         catalog.grant_segments(token, grants[token])
         if number % 3 == 0:
             catalog.publish(b"path/%d" % number, make_package(b"x"))

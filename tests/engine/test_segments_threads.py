@@ -12,7 +12,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from reference import coap
 from reference import segments as reference
 
@@ -72,7 +72,7 @@ def segments() -> Segments:
 
 def grant_of(catalog: Catalog, segments: Segments) -> SegmentGrant:
     """To one device."""
-    return SegmentGrant(catalog.ledger, segments, version=b"V1", downlink=DOWNLINK)
+    return SegmentGrant(catalog.ledger, Offer(segments, version=b"V1", downlink=DOWNLINK))
 
 
 def test_one_answer_whoever_gives_it(catalog, segments):

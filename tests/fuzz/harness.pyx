@@ -320,9 +320,10 @@ cdef void segment_check(
     cdef uint32_t offset
     cdef Outcome outcome
     must(segment_request_parse(request.payload, request.payload_length, &asked), "a segment was asked for")
-    offset = <uint32_t>asked.segment * SEGMENTS.size
-    must(reply.payload == SEGMENTS.data + offset and offset < SEGMENTS.length, "a segment is in the package")
-    must(reply.payload_length == segment_length(asked.segment, SEGMENTS.size, SEGMENTS.length),
+    offset = <uint32_t>asked.segment * SEGMENTS.offer.size
+    must(reply.payload == SEGMENTS.offer.data + offset and offset < SEGMENTS.offer.length,
+         "a segment is in the package")
+    must(reply.payload_length == segment_length(asked.segment, SEGMENTS.offer.size, SEGMENTS.offer.length),
          "a segment is full, or the last one")
     memcpy(bytes, made.head, reply.head_length)
     memcpy(bytes + reply.head_length, reply.payload, reply.payload_length)
@@ -333,7 +334,8 @@ cdef void segment_check(
     must(sent.payload_length == SEGMENT_HEAD_LENGTH + reply.payload_length, "a frame is whole")
     must((<uint32_t>sent.payload[4] << 8 | sent.payload[5]) == segment_check_code(
         asked.segment, reply.payload, reply.payload_length), "a frame has its check code")
-    must(reply.last == (offset + reply.payload_length == SEGMENTS.length), "the last one is known as such")
+    must(reply.last == (offset + reply.payload_length == SEGMENTS.offer.length),
+         "the last segment is known as such")
     must(reply.acknowledgement_length == (ACKNOWLEDGEMENT_LENGTH if request.type == CON else 0),
          "a CON is acknowledged, a NON is not")
     if request.type == CON:

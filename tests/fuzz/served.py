@@ -13,7 +13,7 @@ from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 
 LINK_FORMAT = 40  # Content-Format application/link-format
 LARGEST = 1 << 30  # bytes of the longest body that Block2 can carry
@@ -63,9 +63,8 @@ def served() -> Served:
     catalog.publish(LARGEST_PATH, package(memoryview(largest)))
     catalog.publish(DISCOVERY, package(body(900), content_format=LINK_FORMAT, discovery=True))
     granted = catalog.grant(GRANTED, package(body(700)))
-    segments = SegmentGrant(
-        catalog.ledger, Segments(package(body(1234)), size=500), version=VERSION, downlink=DOWNLINK
-    )
+    offer = Offer(Segments(package(body(1234)), size=500), version=VERSION, downlink=DOWNLINK)
+    segments = SegmentGrant(catalog.ledger, offer)
     for token in SEGMENT_TOKENS:
         catalog.grant_segments(token, segments)
     return Served(

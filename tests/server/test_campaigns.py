@@ -10,7 +10,7 @@ import pytest
 from headgate.errors import CampaignError, HeadgateError
 from headgate.upgrade.campaign import CampaignState, RetryPolicy
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.task import State, Timers
+from headgate.upgrade.task import Kind, State, Timers
 from peer import eventually
 
 BODY = b"the new firmware" * 100
@@ -132,5 +132,18 @@ def test_old_events_are_forgotten(run, server_of, data, registered):
         async with server_of(store={"events_keep_s": 0.001}) as server:
             database = server._in.database
             await eventually(lambda: not database.rows(tables.events, limit=1))
+
+    run(main())
+
+
+def test_a_plan_that_is_none_is_refused(run, server_of):
+    """A software package needs a segment size; nothing of its campaign is made, and the server goes on."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2", kind=Kind.SOFTWARE)
+            with pytest.raises(CampaignError, match="segment"):
+                await server.create_campaign(name="c", package=package.pid, endpoints=["a"])
+            assert await server.campaigns() == []
 
     run(main())

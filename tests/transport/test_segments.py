@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from headgate.engine.responder import Responder
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from peer import Message, Peer, package_of
 from reference import coap
 from reference import segments as reference
@@ -20,7 +20,7 @@ BATCH = 64
 def grant_in(catalog, body, size=500) -> SegmentGrant:
     """BODY to a device that asks for V1 under TOKEN."""
     segments = Segments(package_of(body), size=size)
-    grant = SegmentGrant(catalog.ledger, segments, version=b"V1", downlink=DOWNLINK)
+    grant = SegmentGrant(catalog.ledger, Offer(segments, version=b"V1", downlink=DOWNLINK))
     catalog.grant_segments(TOKEN, grant)
     return grant
 

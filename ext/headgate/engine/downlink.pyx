@@ -11,7 +11,7 @@ from headgate.engine.reply cimport (
     HANDED_OVER, REPLY_HEAD_MAX, SEGMENT_REFUSED, SEGMENT_WRITTEN,
 )
 from headgate.engine.segments cimport (
-    DOWNLINK_OPTIONS_MAX, SEGMENT_TOKEN_LENGTH, WRITE_TOKEN_BIT, SegmentState,
+    DOWNLINK_OPTIONS_MAX, SEGMENT_TOKEN_LENGTH, WRITE_TOKEN_BIT, OfferState, SegmentState,
 )
 from headgate.wire.checks cimport ensure
 from headgate.wire.coap cimport (
@@ -46,31 +46,32 @@ cdef Outcome segment_write(
     SegmentState* grant, uint16_t segment, const MessageView* asked, uint64_t now_ns, uint8_t* head,
     Reply* reply
 ) noexcept nogil:
-    cdef uint32_t offset = <uint32_t>segment * grant.size
-    cdef uint32_t length = segment_length(segment, grant.size, grant.length)
+    cdef const OfferState* offer = grant.offer
+    cdef uint32_t offset = <uint32_t>segment * offer.size
+    cdef uint32_t length = segment_length(segment, offer.size, offer.length)
     cdef uint32_t at
     cdef uint16_t message_id
-    if flight_take(&grant.flight, segment, grant.wait_ticks, now_ns, &message_id) != FLIGHT_TAKEN:
+    if flight_take(&grant.flight, segment, offer.wait_ticks, now_ns, &message_id) != FLIGHT_TAKEN:
         return acknowledge(asked, ACKNOWLEDGED_COPY, DROPPED_COPY, head, reply)
     at = head_write(head, CON, PUT, message_id, asked.token, SEGMENT_TOKEN_LENGTH)
     head[MESSAGE_HEADER] ^= WRITE_TOKEN_BIT
     # A constant length is four moves; any other is made a `rep movs`, which takes 25 ns to begin.
-    memcpy(head + at, grant.options, DOWNLINK_OPTIONS_MAX)
-    at += grant.options_length
+    memcpy(head + at, offer.options, DOWNLINK_OPTIONS_MAX)
+    at += offer.options_length
     head[at] = PAYLOAD_MARKER
     at += 1
-    segment_head_write(head + at, segment, length, grant.check_codes[segment])
+    segment_head_write(head + at, segment, length, offer.check_codes[segment])
     at += SEGMENT_HEAD_LENGTH
-    ensure(at <= REPLY_HEAD_MAX and offset + length <= grant.length)
+    ensure(at <= REPLY_HEAD_MAX and offset + length <= offer.length)
     reply.head_length = at
-    reply.payload = grant.data + offset
+    reply.payload = offer.data + offset
     reply.payload_length = length
-    reply.last = offset + length == grant.length
+    reply.last = offset + length == offer.length
     if asked.type == CON:
         reply.acknowledgement_length = <uint8_t>head_write(
             reply.acknowledgement, ACK, EMPTY, asked.message_id, NULL, 0)
         ensure(reply.acknowledgement_length == ACKNOWLEDGEMENT_LENGTH)
-    reply.mark = record_count(grant.record, offset, length, grant.length, now_ns)
+    reply.mark = record_count(grant.record, offset, length, offer.length, now_ns)
     reply.record_index = grant.record_index
     return ANSWERED_SEGMENT
 
@@ -102,8 +103,8 @@ cdef Outcome downlink_respond(
         if message_has(message, BLOCK1) or message_has(message, BLOCK2):
             return HANDED_OVER
         grant = catalog_segments(catalog, message.token, 0)
-        if grant == NULL or request.segment >= grant.count or memcmp(
-                request.version, grant.version, VERSION_LENGTH) != 0:
+        if grant == NULL or request.segment >= grant.offer.count or memcmp(
+                request.version, grant.offer.version, VERSION_LENGTH) != 0:
             return HANDED_OVER
         return segment_write(grant, request.segment, message, now_ns, head, reply)
     grant = catalog_segments(catalog, message.token, WRITE_TOKEN_BIT)

@@ -1,8 +1,10 @@
 # A package cut into PCP segments, and the grant by which one device may ask for them.
 #
-# Three things of different life:
-#     Segments       a package at one segment size; shared by all devices that are given it so
-#     SegmentGrant   one device, one package: the version it asks for, where answers go, what is under way
+# Four things of different life:
+#     Segments       a package at one segment size, with its check codes
+#     Offer          segments as a version, written to one path, for one radio class: the same for a campaign
+#     SegmentGrant   one device: its ledger record, and what is under way to it; a cache line at most, since
+#                    each of a million devices is a stranger to the cache
 #     tokens         of the device's observations of 19/0/0; each leads to its grant through the catalog.
 #                    A device has several when it registered anew; old ones may still be used
 #
@@ -27,13 +29,10 @@ cdef enum:
     DOWNLINK_OPTIONS_MAX = 64         # bytes of Uri-Path and Content-Format of a write, any root included
     SEGMENT_WAIT_MAX_S = 255
 
-cdef struct SegmentState:
-    uint64_t flight                   # engine.flight; atomic
-    Record* record                    # ledger record
+cdef struct OfferState:
     const uint8_t* data               # the package's bytes, a view
     const uint16_t* check_codes       # of each whole answer, by segment; a view into Segments
     uint32_t length                   # bytes of the package
-    uint32_t record_index
     uint32_t wait_ticks               # how long an answer may be under way before it is given again
     uint16_t size                     # bytes of a full segment
     uint16_t count                    # segments
@@ -41,14 +40,24 @@ cdef struct SegmentState:
     uint8_t options_length
     uint8_t options[DOWNLINK_OPTIONS_MAX]  # of the write, as they are sent
 
+cdef struct SegmentState:
+    uint64_t flight                   # engine.flight; atomic
+    const OfferState* offer           # a view into an Offer
+    Record* record                    # ledger record
+    uint32_t record_index
+
 cdef class Segments:
     cdef uint16_t* check_codes        # owned
     cdef readonly Package package
     cdef readonly int size            # bytes of a full segment
     cdef readonly int count
 
-cdef class SegmentGrant:
-    cdef SegmentState state
+cdef class Offer:
+    cdef OfferState state
     cdef readonly Segments segments
     cdef readonly bytes version
+
+cdef class SegmentGrant:
+    cdef SegmentState state
+    cdef readonly Offer offer
     cdef Ledger _ledger

@@ -89,21 +89,18 @@ cdef class Segments:
         return f"<Segments of {self.size} bytes of {self.package!r}>"
 
 
-# no_gc_clear: giving the record back needs the ledger, so the collector must not take it away first.
 @final
-@no_gc_clear
-cdef class SegmentGrant:
-    """Lets one device have `segments` when it asks for `version` (1..16 bytes, without the padding).
+cdef class Offer:
+    """`segments` as `version` (1..16 bytes, without the padding), to whoever is granted them.
 
     `downlink` are the options of the writes to 19/1/0, Uri-Path and Content-Format, as they are sent.
     `wait_s` is how long an answer that nobody acknowledged may be under way before a copy of its request is
-    answered again: longer than the link's round trip. Takes a record of the ledger, and gives it back when
-    nobody holds the grant any more. Raises GrantLimitError when the ledger is full.
+    answered again: longer than the link's round trip.
     """
 
     def __cinit__(
-        self, Ledger ledger not None, Segments segments not None, *, bytes version not None,
-        bytes downlink not None, double wait_s=10.0
+        self, Segments segments not None, *, bytes version not None, bytes downlink not None,
+        double wait_s=10.0
     ):
         if not 0 < len(version) <= VERSION_LENGTH or version.endswith(b"\0"):
             raise ValueError(f"a version has 1..{VERSION_LENGTH} bytes without padding, not {version!r}")
@@ -122,6 +119,24 @@ cdef class SegmentGrant:
         self.state.options_length = <uint8_t>len(downlink)
         memcpy(self.state.version, <const uint8_t*>version, len(version))
         memcpy(self.state.options, <const uint8_t*>downlink, len(downlink))
+
+    def __repr__(self):
+        return f"<Offer of {self.segments!r} as {self.version!r}>"
+
+
+# no_gc_clear: giving the record back needs the ledger, so the collector must not take it away first.
+@final
+@no_gc_clear
+cdef class SegmentGrant:
+    """Lets one device have what `offer` offers.
+
+    Takes a record of the ledger, and gives it back when nobody holds the grant any more. Raises
+    GrantLimitError when the ledger is full.
+    """
+
+    def __cinit__(self, Ledger ledger not None, Offer offer not None):
+        self.offer = offer
+        self.state.offer = &offer.state
         self.state.record_index = ledger.allocate()
         self.state.record = &ledger.records[self.state.record_index]
         self._ledger = ledger
@@ -141,7 +156,7 @@ cdef class SegmentGrant:
         return self._ledger.progress(self.state.record_index)
 
     def __repr__(self):
-        return f"<SegmentGrant of {self.segments!r}>"
+        return f"<SegmentGrant of {self.offer!r}>"
 
 
 # Whether these bytes are options and nothing else.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from headgate.edge.grant import Grant
 from headgate.engine.catalog import Catalog
-from headgate.engine.segments import SegmentGrant, Segments
+from headgate.engine.segments import Offer, SegmentGrant, Segments
 from headgate.errors import GrantLimitError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, CONTENT_FORMAT, PUT, URI_PATH
@@ -28,7 +28,7 @@ class SegmentDownload(Grant):
     __slots__ = ("_admitted", "tokens")
 
     def __init__(self, endpoint: str, admitted: SegmentGrant, catalog: Catalog) -> None:
-        super().__init__(endpoint, admitted.segments.package, "", "", catalog.ledger, admitted.index)
+        super().__init__(endpoint, admitted.offer.segments.package, "", "", catalog.ledger, admitted.index)
         self._admitted: SegmentGrant | None = admitted
         self.tokens: set[bytes] = set()
         """Of the observations under which the device may ask."""
@@ -61,35 +61,17 @@ class SegmentGrants:
         self._grants_max = grants_max
         self._deliver = deliver
 
-    def grant(
-        self,
-        segments: Segments,
-        endpoint: str,
-        *,
-        version: str,
-        tokens: Iterable[bytes],
-        root: tuple[str, ...] = (),
-        wait_s: float = 10.0,
-    ) -> SegmentDownload:
-        """Let one endpoint have `segments` when it asks for `version` under one of `tokens`.
+    def grant(self, offer: Offer, endpoint: str, *, tokens: Iterable[bytes]) -> SegmentDownload:
+        """Let one endpoint have what is offered when it asks under one of `tokens`.
 
-        `root` are the path segments of the device's alternate path (LwM2M core 6.2.1), if it has one.
-        `wait_s` is how long an answer that was not acknowledged may be under way before a copy of its
-        request is answered again: above the round trip of the device's radio class. Raises GrantLimitError,
-        and FormatError for a version that no device could ask for.
+        Raises GrantLimitError when as many grants are given, of either kind, as the Edge may give.
         """
         if len(self._grants) >= self._grants_max:
             raise GrantLimitError(
                 f"all {self._grants_max} grants are given: withdraw some or raise grants_max"
             )
         self._catalog.reclaim()
-        admitted = SegmentGrant(
-            self._catalog.ledger,
-            segments,
-            version=version_field(version).rstrip(b"\0"),
-            downlink=downlink_options(root),
-            wait_s=wait_s,
-        )
+        admitted = SegmentGrant(self._catalog.ledger, offer)
         download = SegmentDownload(endpoint, admitted, self._catalog)
         # Marks that the record's last grant left are passed over now, while this one has no segment.
         self._deliver()
@@ -122,6 +104,18 @@ class SegmentGrants:
         download.freeze()
         del self._grants[download.index]
         return True
+
+
+def offer_of(segments: Segments, *, version: str, root: tuple[str, ...] = (), wait_s: float = 10.0) -> Offer:
+    """Offer `segments` as `version` to any number of devices.
+
+    `root` are the path segments of their alternate path (LwM2M core 6.2.1), if they have one. `wait_s` is how
+    long an answer that was not acknowledged may be under way before a copy of its request is answered again:
+    above the round trip of the devices' radio class. Raises FormatError for a version that no device could ask
+    for.
+    """
+    asked = version_field(version).rstrip(b"\0")
+    return Offer(segments, version=asked, downlink=downlink_options(root), wait_s=wait_s)
 
 
 def downlink_options(root: tuple[str, ...] = ()) -> bytes:

@@ -15,12 +15,17 @@ class Segments:
     def __len__(self) -> int: ...
 
 @final
-class SegmentGrant:
+class Offer:
     segments: Segments
     version: bytes
     def __new__(
-        cls, ledger: Ledger, segments: Segments, *, version: bytes, downlink: bytes, wait_s: float = 10.0
+        cls, segments: Segments, *, version: bytes, downlink: bytes, wait_s: float = 10.0
     ) -> Self: ...
+
+@final
+class SegmentGrant:
+    offer: Offer
+    def __new__(cls, ledger: Ledger, offer: Offer) -> Self: ...
     @property
     def index(self) -> int: ...
     @property

@@ -54,7 +54,7 @@ CHAINS: dict[Kind, Chain] = {
 LISTED: Chain = (CBOR, TLV, LWM2M_CBOR, JSON)
 """What may come first for many values where a client of LwM2M 1.1 or later lists it, the shortest first."""
 
-LINKS: Chain = (int(ContentFormat.LINK_FORMAT), None)
+LINKS: Chain = (int(ContentFormat.LINK_FORMAT),)
 
 ANOTHER_FORMAT_MAY_DO = {BAD_OPTION, NOT_ACCEPTABLE, UNSUPPORTED_CONTENT_FORMAT, INTERNAL_SERVER_ERROR}
 """Codes that may be about the format. 4.02: Accept is a critical option, and not known to all."""

@@ -139,7 +139,7 @@ class Queue:
 
     def reached(self, device: Device, woke: bool, now: float) -> None:
         """The device can be sent to; `woke`: it could not before, so what is under way may have missed it."""
-        if woke and device.under_way is not None:
+        if woke and device.under_way is not None and self._presence.awake(device, now):
             self._exchange.repeat(next(reversed(device.under_way.tokens)), now=now)
         self.leave(device, now)
 

@@ -65,7 +65,7 @@ class Registry:
         self._settings = settings
         self._sharing = sharing
         self._reader = ParameterReader(
-            sharing, links_bytes_max=settings.links_bytes_max, links_max=settings.links_max
+            sharing, links_bytes_max=settings.links_bytes_max, links_max=settings.shared_links_max
         )
 
     # -- requests --

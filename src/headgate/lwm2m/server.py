@@ -43,7 +43,7 @@ from headgate.lwm2m.queue import Queue
 from headgate.lwm2m.registration import Registration
 from headgate.lwm2m.registry import Registry
 from headgate.lwm2m.settings import LwM2mSettings
-from headgate.lwm2m.sharing import Sharing
+from headgate.lwm2m.sharing import SHARED_MAX, Sharing
 from headgate.wire.numbers import OBSERVE, SUCCESS_LAST
 from headgate.wire.resources import Path
 
@@ -92,7 +92,7 @@ class LwM2mServer:
         self.counts.update(dict.fromkeys(COUNTED, 0))
         self._devices = Devices(grace_s=settings.grace_s)
         self._presence = Presence(awake_s=settings.awake_s)
-        sharing = Sharing(shared_max=settings.shared_max)
+        sharing = Sharing(shared_max=SHARED_MAX)
         self._registry = Registry(self._exchange, self._devices, sharing, rng, settings)
         self._observations = Observations(self._exchange, observations_max=settings.observations_max)
         self._queue = Queue(

@@ -17,15 +17,13 @@ class LwM2mSettings:
     repeated for minutes where coverage is deep. After a restart all registrations have this long at least."""
     registrations_max: int = 1 << 20
     """Devices registered at a time. More: 5.03."""
-    links_bytes_max: int = 4096
+    links_bytes_max: int = 8192
     """The object links of one registration. More: 4.13."""
     commands_max: int = 16
     """Commands that wait for one device. More: CommandLimitError."""
     observations_max: int = 16
     """Tokens of one device's observations. More: the oldest is forgotten and counted."""
-    links_max: int = 1024
-    """Different object links that need not be read again. More: the oldest are read again."""
-    shared_max: int = 4096
-    """Different values that devices share. More: the oldest are not shared with devices to come."""
+    shared_links_max: int = 1024
+    """Different object links that devices share. More: the oldest are not shared with devices to come."""
     expired_at_once: int = 1000
     """Registrations that end in one call of `expire`; the rest is due at once."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, TypeVar, cast
 
+SHARED_MAX = 4096  # different values of all kinds
+
 V = TypeVar("V", bound=Hashable)
 
 

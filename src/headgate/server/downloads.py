@@ -14,9 +14,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from headgate.edge import Edge, Grant
-from headgate.edge.segments import SegmentDownload
+from headgate.edge.segments import SegmentDownload, offer_of
 from headgate.engine.package import Package
-from headgate.engine.segments import Segments
+from headgate.engine.segments import Offer, Segments
 from headgate.errors import HeadgateError, PackageError
 from headgate.server.logs import logger
 from headgate.upgrade.negotiator import SegmentsWanted
@@ -54,7 +54,8 @@ class EdgeDownloads:
         self._loaded: dict[bytes, Loaded] = {}
         self._granted: dict[tuple[str, bytes], Grant] = {}
         self._wanted: dict[bytes, set[str]] = {}
-        self._in_segments: dict[tuple[str, bytes], tuple[SegmentsWanted, SegmentDownload]] = {}
+        self._in_segments: dict[tuple[str, bytes], SegmentDownload] = {}
+        self._offers: dict[SegmentsWanted, Offer] = {}  # without tokens
         self._segments_wanted: dict[bytes, dict[str, SegmentsWanted]] = {}
         self._bodies: dict[bytes, memoryview] = {}
 
@@ -89,39 +90,37 @@ class EdgeDownloads:
         if loaded is None:
             self._segments_wanted.setdefault(wanted.pid, {})[endpoint] = wanted
             return
-        segments = loaded.segments
-        assert segments is not None, "software travels in segments"
-        assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
-        grants = self._edge.segments
-        served = self._in_segments.get((endpoint, wanted.pid))
-        if served is not None:
-            before, download = served
-            if before == replace(wanted, tokens=before.tokens):
-                for token in set(wanted.tokens) - download.tokens:
-                    grants.admit(download, token)
-                return
+        offer, grants = self._offer(wanted, loaded), self._edge.segments
+        download = self._in_segments.get((endpoint, wanted.pid))
+        if download is not None and download.admitted.offer is offer:
+            for token in set(wanted.tokens) - download.tokens:
+                grants.admit(download, token)
+            return
+        if download is not None:
             grants.withdraw(download)
         try:
-            download = grants.grant(
-                segments,
-                endpoint,
-                version=wanted.version,
-                tokens=wanted.tokens,
-                root=wanted.root,
-                wait_s=wanted.wait_s,
-            )
+            self._in_segments[endpoint, wanted.pid] = grants.grant(offer, endpoint, tokens=wanted.tokens)
         except HeadgateError as error:
             # Its requests come to the orchestrator, which answers them, though not as fast.
-            log.error(
-                "segments cannot be granted", endpoint=endpoint, pid=wanted.pid.hex(), reason=str(error)
+            log.error("segments cannot be granted", endpoint=endpoint, reason=str(error))
+
+    def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
+        """What is the same for all devices of a product in one radio class."""
+        key = replace(wanted, tokens=())
+        offer = self._offers.get(key)
+        if offer is None:
+            segments = loaded.segments
+            assert segments is not None, "software travels in segments"
+            assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
+            offer = self._offers[key] = offer_of(
+                segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
             )
-            return
-        self._in_segments[endpoint, wanted.pid] = wanted, download
+        return offer
 
     def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
         """Answer them no more; again is the same."""
         self._segments_wanted.get(pid, {}).pop(endpoint, None)
-        _, download = self._in_segments.pop((endpoint, pid), (None, None))
+        download = self._in_segments.pop((endpoint, pid), None)
         if download is not None:
             self._edge.segments.withdraw(download)
 
@@ -139,8 +138,7 @@ class EdgeDownloads:
 
     def progress(self, endpoint: str, pid: bytes) -> Grant | None:
         """The grant of a device, None where it has none."""
-        _, download = self._in_segments.get((endpoint, pid), (None, None))
-        return self._granted.get((endpoint, pid), download)
+        return self._granted.get((endpoint, pid)) or self._in_segments.get((endpoint, pid))
 
     async def load(self, pid: bytes) -> None:
         """Have a package ready to be granted. Raises PackageError where there is none, or it is damaged."""
@@ -184,5 +182,7 @@ class EdgeDownloads:
         self._segments_wanted.pop(pid, None)
         for endpoint, granted in [key for key in self._in_segments if key[1] == pid]:
             self.withdraw_segments(endpoint, granted)
+        for offered in [each for each in self._offers if each.pid == pid]:
+            del self._offers[offered]
         self._bodies.pop(pid, None)
         self._loaded.pop(pid, None)

@@ -234,26 +234,26 @@ class Server:
         stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
         release = house.packages.check(stored)
         now = house.clock.now()
-        campaign = Campaign(
-            id=secrets.token_hex(CAMPAIGN_ID_BYTES),
-            name=name,
-            plan=Plan(
-                kind=stored.kind,
-                target_version=stored.version,
-                pid=stored.pid,
-                size_bytes=stored.size_bytes,
-                segment_size_bytes=stored.segment_size_bytes,
-                version_check_code=release.told_code,
-                source_versions=stored.source_versions,
-                timers=timers or rooms.timers_of(self.config),
-                skip_same_package=skip_same_package,
-                automatic_upgrade=automatic_upgrade,
-            ),
-            retry=retry or rooms.retry_of(self.config),
-            created_s=now,
-        )
         house.pump.check()
         try:
+            campaign = Campaign(
+                id=secrets.token_hex(CAMPAIGN_ID_BYTES),
+                name=name,
+                plan=Plan(
+                    kind=stored.kind,
+                    target_version=stored.version,
+                    pid=stored.pid,
+                    size_bytes=stored.size_bytes,
+                    segment_size_bytes=stored.segment_size_bytes,
+                    version_check_code=release.told_code,
+                    source_versions=stored.source_versions,
+                    timers=timers or rooms.timers_of(self.config),
+                    skip_same_package=skip_same_package,
+                    automatic_upgrade=automatic_upgrade,
+                ),
+                retry=retry or rooms.retry_of(self.config),
+                created_s=now,
+            )
             house.orchestrator.start(campaign, endpoints, now)
         except ValueError as error:
             raise CampaignError(str(error)) from error
