@@ -111,8 +111,8 @@ def offer_of(segments: Segments, *, version: str, root: tuple[str, ...] = (), wa
 
     `root` are the path segments of their alternate path (LwM2M core 6.2.1), if they have one. `wait_s` is how
     long an answer that was not acknowledged may be under way before a copy of its request is answered again:
-    above the round trip of the devices' radio class. Raises FormatError for a version that no device could ask
-    for.
+    above the round trip of the devices' radio class. Raises FormatError for a version that no device could
+    ask for.
     """
     asked = version_field(version).rstrip(b"\0")
     return Offer(segments, version=asked, downlink=downlink_options(root), wait_s=wait_s)

@@ -42,10 +42,10 @@ class PcpContainer:
         self._tell(frames, now)
 
     def observed(self, now: float) -> None:
-        """The server observes 19/0/0: what waited for that since the boot is told."""
+        """The server observes 19/0/0: what waited for that since the boot is told, once that is answered."""
         if self._booted:
             self._booted = False
-            self._tell(self.client.registered(now), now)
+            self._host.alarms.set(ALARM, now, self._up)
 
     def booted(self, now: float) -> None:
         """The device was switched on, or is up again after a reboot or a power cut."""
@@ -67,6 +67,9 @@ class PcpContainer:
             return False
         del self._cuts[0]
         return True
+
+    def _up(self, now: float) -> None:
+        self._tell(self.client.registered(now), now)
 
     def _due(self, now: float) -> None:
         frames = self.client.expire(now)
