@@ -224,7 +224,7 @@ def fleet(
     target_version: Annotated[
         str, typer.Option(help="What they run after an update, where the package does not say it.")
     ] = "V2.0",
-    report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 300.0,
+    report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 60.0,
     awake: Annotated[
         float, typer.Option(min=1, help="Seconds of theirs that they listen after a message.")
     ] = QUEUE_WINDOW_S,

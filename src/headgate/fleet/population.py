@@ -48,7 +48,9 @@ class Population:
     target_version: str = "V2.0"
     boot_within_s: float = 60.0
     """They are switched on evenly over this time."""
-    report_interval_s: float = 300.0
+    report_interval_s: float = 60.0
+    """Where a datagram was lost, the next report is the next occasion: several have to come within the 180 s
+    that most steps of an upgrade may take."""
     awake_s: float = QUEUE_WINDOW_S
     """How long they listen after a message. A server's retransmissions do not get faster with the devices:
     a fleet of speed 20 that shall hear the same ones listens for 400 s of its own."""
