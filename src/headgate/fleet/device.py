@@ -47,6 +47,7 @@ from headgate.fleet.objects import (
 )
 from headgate.fleet.observations import Observation, Observations
 from headgate.fleet.outcome import Outcome
+from headgate.fleet.pcp_container import PcpContainer
 from headgate.fleet.profile import Moves, Profile, Report
 from headgate.fleet.radio import UNKNOWN_CLASS
 from headgate.fleet.registration import Registration, uint
@@ -68,8 +69,9 @@ class Device:
     """One device, from its first boot on."""
 
     def __init__(
-        self, profile: Profile, rng: random.Random, now: float, *, container: Make = DataContainer
+        self, profile: Profile, rng: random.Random, now: float, *, container: Make | None = None
     ) -> None:
+        """`container` is what object 19 is for, where the profile does not say it."""
         self.profile = profile
         self.log = Outcome()
         self.alarms = Alarms()
@@ -85,7 +87,11 @@ class Device:
         self._requests = Requests(self)
         self._begin_messaging()
         self.firmware = Firmware(self)
-        self.container: Container = container(self)
+        self.container: Container
+        if profile.pcp is not None and container is None:
+            self.container = PcpContainer(self, profile.pcp)
+        else:
+            self.container = (container or DataContainer)(self)
         if not profile.misbehaviour.never_boots:
             self.alarms.set("boot", now + profile.boot_after_s, self._boot)
 
@@ -138,8 +144,8 @@ class Device:
 
     @property
     def version(self) -> str:
-        """What runs: 3/0/3."""
-        return self.firmware.version
+        """What runs, of what is upgraded: the software of a PCP device, else the firmware (3/0/3)."""
+        return self.container.version or self.firmware.version
 
     @property
     def powered(self) -> bool:

@@ -98,7 +98,14 @@ class House:
         self.database = await self.write(Database.open, self.config.store.url or directory.url)
         closing.push_async_callback(self.write, self.database.close)
         files = await asyncio.to_thread(PackageStore, directory.packages)
-        self.packages = Packages(files, self.edge, write=self._write_batch, in_use=self._in_use)
+        self.packages = Packages(
+            files,
+            self.edge,
+            write=self._write_batch,
+            in_use=self._in_use,
+            check_codes=rooms.check_codes_of(self.config),
+            segment_size_bytes=self.config.pcp.segment_size_bytes,
+        )
         self.lwm2m = LwM2mServer(rng=random.SystemRandom(), settings=self._lwm2m, bounds=self._bounds)
         self.orchestrator = Orchestrator(
             lwm2m=self.lwm2m,

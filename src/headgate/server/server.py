@@ -14,6 +14,7 @@ from headgate.config import Config
 from headgate.errors import CampaignError, HeadgateError
 from headgate.model import Stats
 from headgate.server import rooms
+from headgate.server.archives import add_archive
 from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
 from headgate.server.house import House
@@ -169,10 +170,12 @@ class Server:
         product: str = "",
         source_versions: Iterable[str] = (),
         check_code: int | None = None,
+        segment_size_bytes: int | None = None,
     ) -> StoredPackage:
         """Keep a package: a file's path, or its bytes. The same again is the one that is there.
 
-        `version` is what devices report when they run it. Raises PackageError and StoreError.
+        `version` is what devices report when they run it. Software travels in segments, of the configured
+        size unless one of 32 to 500 is given. Raises PackageError and StoreError.
         """
         return await self._in.packages.add(
             Path(source) if isinstance(source, str) else source,
@@ -182,7 +185,19 @@ class Server:
             product=product,
             source_versions=source_versions,
             check_code=check_code,
+            segment_size_bytes=segment_size_bytes,
             now=self._in.clock.now(),
+        )
+
+    async def add_archive(
+        self, path: Path | str, *, name: str = "", product: str | None = None
+    ) -> StoredPackage:
+        """Keep the package of a vendor's archive: a zip with `UpgradeDesc.json`, which says what it is.
+
+        Its model is the product unless one is named. Raises PackageError (ArchiveError) and StoreError.
+        """
+        return await add_archive(
+            self._in.packages, Path(path), name=name, product=product, now=self._in.clock.now()
         )
 
     def packages(self) -> list[StoredPackage]:
@@ -220,6 +235,7 @@ class Server:
             raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
         await house.packages.downloads.load(package)
         stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
+        release = house.packages.check(stored)
         now = house.clock.now()
         house.pump.check()
         try:
@@ -231,6 +247,8 @@ class Server:
                     target_version=stored.version,
                     pid=stored.pid,
                     size_bytes=stored.size_bytes,
+                    segment_size_bytes=stored.segment_size_bytes,
+                    version_check_code=release.told_code,
                     source_versions=stored.source_versions,
                     timers=timers or rooms.timers_of(self.config),
                     skip_same_package=skip_same_package,
