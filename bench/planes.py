@@ -1,9 +1,9 @@
 """Does the data plane keep its speed while the control plane is saturated? Blocks a second, both ways.
 
-A machine of two cores is divided: one serves blocks (the serving thread) and downloads them, as fast as both
-can; the other has the rest of the server (loop, writer) and the flood. So neither plane is given or denied what
-what the other does not use, and what is seen is what one does to the other: the socket, locks, memory and kernel
-that they share. In turn, a slice with the flood paused and a slice with it.
+A machine of two cores is divided: one serves blocks (the serving thread) and downloads them, as fast as
+both can; the other has the rest of the server (loop, writer) and the flood. So neither plane is given or
+denied what the other does not use, and what is seen is what one does to the other: the socket, locks,
+memory and kernel that they share. In turn, a slice with the flood paused and a slice with it.
 """
 
 from __future__ import annotations
