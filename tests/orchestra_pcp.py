@@ -50,13 +50,12 @@ class PcpDevice(Device):
 
     def tells(self, payload: bytes, *, content_format: int | None = 42, stale: bool = False) -> None:
         """Any notification of 19/0/0."""
-        token = self.data_token
-        if token is not None:
+        if self.data_token is not None:
             self.say(
                 lambda: Notified(
                     endpoint=self.endpoint,
                     path=UPLINK,
-                    token=token,
+                    token=self.data_token,
                     content_format=content_format,
                     payload=payload,
                     stale=stale,
