@@ -50,12 +50,13 @@ class PcpDevice(Device):
 
     def tells(self, payload: bytes, *, content_format: int | None = 42, stale: bool = False) -> None:
         """Any notification of 19/0/0."""
-        if self.data_token is not None:
+        token = self.data_token
+        if token is not None:
             self.say(
                 lambda: Notified(
                     endpoint=self.endpoint,
                     path=UPLINK,
-                    token=self.data_token,
+                    token=self.data_token or token,  # the newest, also of an Observe that is being answered
                     content_format=content_format,
                     payload=payload,
                     stale=stale,
