@@ -15,6 +15,7 @@ from headgate.errors import CampaignError, HeadgateError
 from headgate.model import Stats
 from headgate.server import rooms
 from headgate.server.archives import add_archive
+from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
@@ -91,8 +92,10 @@ class Server:
     goes on from there. Times are seconds since the epoch.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, *, clock: Time | None = None) -> None:
+        """`clock` is for rehearsals, in which time passes faster than it does here."""
         self.config = config or Config()
+        self._clock = clock
         self._house: House | None = None
         self._started = False
         self._followers = Followers()
@@ -117,7 +120,7 @@ class Server:
         if self._started:
             raise RuntimeError("this Server was started before; make a new one")
         self._started = True
-        self._house = await House.open(self.config, self._committed)
+        self._house = await House.open(self.config, self._clock or Clock(), self._committed)
         self._house.pump.stopped.add_done_callback(self._stopped)
 
     async def close(self) -> None:
@@ -355,6 +358,11 @@ class Server:
             store_failing_since_s=house.pump.failing_since,
             clock_behind_s=house.clock.behind_s,
         )
+
+    @property
+    def committing_s(self) -> float:
+        """How long the oldest of what is being stored has waited for it, 0 when nothing is."""
+        return self._in.pump.committing_s
 
     # -- helpers --
 

@@ -61,11 +61,17 @@ def restore(
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
-    """Ask again what the task waits for."""
+    """Ask again what the task waits for, before what an earlier state of it has left.
+
+    The device may never answer the latter: it must not stand before the others for a whole exchange again.
+    """
     task, questions = active.task, orchestrator.questions
     row = TABLES[task.plan.kind].rows[task.state]
+    own = row.asking()
     asked = resume(task)
-    for pending in list(active.pending.values()):
+    for pending in sorted(active.pending.values(), key=lambda each: type(each.effect) not in own):
+        if type(pending.effect) not in own:
+            pending.asked_in = None
         if row.resume is not None and type(pending.effect) in row.asking() and pending.effect not in asked:
             questions.drop(active, pending, now)
         else:
