@@ -56,7 +56,7 @@ class PcpDevice(Device):
                 lambda: Notified(
                     endpoint=self.endpoint,
                     path=UPLINK,
-                    token=token,
+                    token=self.data_token or token,  # the newest, also of an Observe that is being answered
                     content_format=content_format,
                     payload=payload,
                     stale=stale,

@@ -7,11 +7,15 @@ import hmac
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
 
+from headgate.edge.segments import offer_of
 from headgate.engine.catalog import Catalog
 from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
+from headgate.engine.segments import SegmentGrant, Segments
+from headgate.upgrade.negotiator import SegmentsWanted
 from headgate.wire.coap import Message
 from headgate.wire.crc import check_code
 from headgate.wire.numbers import BLOCK2, URI_PATH
@@ -19,6 +23,9 @@ from headgate.wire.numbers import BLOCK2, URI_PATH
 AUTHORITY = "headgate.example"
 SECRET = b"the simulation's secret"
 GRANTS_MAX = 4096
+
+HANDED_OVER = "handed over"
+NO_BODIES: Mapping[bytes, bytes] = MappingProxyType({})
 
 Grant = tuple[str, bytes]
 """Whom, and the package's PID."""
@@ -58,8 +65,16 @@ class SimulatedEdge:
     It is a process's: when the server dies, what was granted dies with it.
     """
 
-    def __init__(self, packages: Mapping[bytes, Package], onlooker: Onlooker) -> None:
+    def __init__(
+        self,
+        packages: Mapping[bytes, Package],
+        onlooker: Onlooker,
+        bodies: Mapping[bytes, bytes] = NO_BODIES,
+    ) -> None:
+        """`bodies` are those of packages that travel in segments."""
         self._packages = packages
+        self._bodies = bodies
+        self._segments: dict[Grant, tuple[SegmentGrant, set[bytes]]] = {}
         self._onlooker = onlooker
         self._ledger = Ledger(GRANTS_MAX)
         self._catalog = Catalog(self._ledger)
@@ -88,16 +103,58 @@ class SimulatedEdge:
             del self._grants[found[1]], self._furthest[found[1]]
             self._catalog.reclaim()
 
+    def grant_segments(self, endpoint: str, wanted: SegmentsWanted) -> None:
+        """Answer segment requests, under these tokens too."""
+        found = self._segments.get((endpoint, wanted.pid))
+        if found is None:
+            segments = Segments(self._packages[wanted.pid], size=wanted.segment_size_bytes)
+            offer = offer_of(segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s)
+            found = self._segments[endpoint, wanted.pid] = (SegmentGrant(self._ledger, offer), set())
+            self._grants[found[0].index] = (endpoint, wanted.pid)
+            self._furthest[found[0].index] = 0
+        grant, tokens = found
+        for token in set(wanted.tokens) - tokens:
+            self._catalog.grant_segments(token, grant)
+            tokens.add(token)
+
+    def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
+        """Answer them no more."""
+        found = self._segments.pop((endpoint, pid), None)
+        if found is not None:
+            grant, tokens = found
+            for token in tokens:
+                if self._catalog.find_segments(token) is grant:
+                    self._catalog.withdraw_segments(token)
+            del self._grants[grant.index], self._furthest[grant.index]
+            self._catalog.reclaim()
+
+    def body(self, pid: bytes) -> bytes | None:
+        """For what the edge does not answer."""
+        return self._bodies.get(pid)
+
     def granted(self) -> set[Grant]:
         """All that is served."""
         return set(self._grants.values())
 
-    def answer(self, datagram: bytes, now: float) -> tuple[bytes | None, Told | None] | None:
-        """The reply and what there is to tell; None for what is no package request."""
-        outcome, reply = self._responder.respond(datagram, now_ns=int(now * 1e9))
-        if outcome == "handed over":
+    def answer(self, datagram: bytes, now: float) -> tuple[list[bytes], Told | None] | None:
+        """The replies and what there is to tell; None for what is no request for a part of a package."""
+        outcome, replies = self._responder.respond_all(datagram, now_ns=int(now * 1e9))
+        if outcome == HANDED_OVER:
             return None
-        return reply, self._served(datagram) if outcome == "2.05" else None
+        if outcome == "segment":
+            return replies, self._segment_served(datagram)
+        return replies, self._served(datagram) if outcome == "2.05" else None
+
+    def _segment_served(self, datagram: bytes) -> Told | None:
+        grant = self._catalog.find_segments(Message.parse(datagram).token)
+        assert grant is not None
+        progress = self._ledger.progress(grant.index)
+        started, further = (
+            progress.blocks == 1,
+            progress.position_bytes > self._furthest[grant.index],
+        )
+        self._furthest[grant.index] = max(progress.position_bytes, self._furthest[grant.index])
+        return (*self._grants[grant.index], started) if started or further else None
 
     def _served(self, datagram: bytes) -> Told | None:
         path = b"/".join(value for number, value in Message.parse(datagram).options if number == URI_PATH)

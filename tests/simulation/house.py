@@ -50,6 +50,7 @@ class House:
         *,
         url: str,
         packages: Mapping[bytes, Package],
+        bodies: Mapping[bytes, bytes],
         onlooker: Onlooker,
         limits: Limits,
         clock: Clock,
@@ -71,7 +72,7 @@ class House:
         self._watch = watch
         self._turn: Turn | None = None
         self.database = Database.open(url)
-        self.edge = SimulatedEdge(packages, onlooker)
+        self.edge = SimulatedEdge(packages, onlooker, bodies)
         self.lwm2m = LwM2mServer(rng=random.Random(rng.getrandbits(64)), settings=LwM2mSettings())
         self.orchestrator = Orchestrator(lwm2m=self.lwm2m, downloads=self.edge, limits=limits)
         restore(self.orchestrator, self.database, self.lwm2m, self.edge, clock.now)
@@ -88,8 +89,8 @@ class House:
             for happening in self.lwm2m.receive(remote, datagram, now):
                 self.orchestrator.happened(happening, now)
         else:
-            reply, told = answered
-            if reply is not None:
+            replies, told = answered
+            for reply in replies:
                 self._send(remote, reply)
             if told is not None:
                 endpoint, pid, started = told

@@ -83,7 +83,7 @@ def run(folder) -> Iterator[Callable[[Scenario], World]]:
 
 def scenario_of(seed: int, *, devices: int = DEVICES, **how: Any) -> Scenario:
     """A mixed fleet, where one device of four has some fault."""
-    population = Population(devices=devices, cells=3, faulty=0.25, report_interval_s=60.0)
+    population = Population(devices=devices, cells=3, faulty=0.25, software=0.35, report_interval_s=60.0)
     return Scenario(seed=seed, population=population, limits=LIMITS, **how)
 
 

@@ -103,7 +103,7 @@ def edge():
 def test_the_edge_answers_packages_and_hands_over_the_rest(edge):
     """As the real one, since its responder is the real one."""
     edge, key = edge
-    reply, _ = edge.answer(request(key, block2=(1, 5)), 10.0)
+    (reply,), _ = edge.answer(request(key, block2=(1, 5)), 10.0)
     assert read(reply).payload == BODY[512:1024]
     assert edge.answer(request("rd", code=2), 10.0) is None
 
@@ -141,4 +141,4 @@ def test_the_edge_serves_nothing_before_the_grant_nor_after_the_withdrawal(edge)
     edge.withdraw("device", package)
     assert edge.answer(request(key, block2=(0, 5)), 10.0) is None
     edge.grant("device", package)
-    assert read(edge.answer(request(key, block2=(0, 5)), 10.0)[0]).code == "2.05"
+    assert read(edge.answer(request(key, block2=(0, 5)), 10.0)[0][0]).code == "2.05"

@@ -33,7 +33,9 @@ FULL_EVERY = 20
 """Commits between two counts of all rows and devices."""
 AFTERLIFE_S = 600.0
 """How long devices are there after their task. They would report for hours, and nothing else would happen."""
-UNDONE = {"CancelObservation", "CancelUpdate"}
+SEGMENT_BIT = 0x8000
+"""Of the message ids of segments: `engine/flight`."""
+UNDONE = {"CancelObservation", "CancelUpdate", "SubscribeData"}
 """What an ended task may still ask of a device that has not been heard since."""
 
 Group = tuple[int | None, int | None, int | None, str | None]
@@ -66,6 +68,8 @@ class Watch:
         message = Message.parse(datagram)
         if message.type != CON or not EMPTY < message.code <= REQUEST_LAST:
             return
+        if message.message_id & SEGMENT_BIT:
+            return  # a segment: it is never repeated, and waits for nothing
         sent = self._sent.setdefault(endpoint, [])
         if message.message_id in sent[:-1]:
             raise AssertionError(f"{endpoint}: {message} is repeated, though another command is under way")

@@ -11,6 +11,7 @@ from pathlib import Path
 from headgate.fleet.device import Device
 from headgate.fleet.download import make_package
 from headgate.fleet.faults import FAULTS
+from headgate.fleet.pcp_faults import PCP_FAULTS
 from headgate.fleet.population import Population
 from headgate.fleet.profile import Profile
 from headgate.upgrade.admission import Limits
@@ -25,8 +26,11 @@ from simulation.watch import Watch
 
 NOON_S = 1_700_000_000.0
 CAMPAIGN = "campaign"
+SOFTWARE = "software"
+"""The same for PCP devices."""
 DOWN_S = (0.1, 10.0)
 """How long it takes until a killed server is there again."""
+SEGMENT_BYTES = 400
 RETRANSMIT = 8
 PATIENCE = 50
 STORIES_MAX = 2
@@ -48,6 +52,7 @@ class Scenario:
     limits: Limits = field(default_factory=Limits)
     timers: Timers = field(default_factory=Timers)
     package_bytes: int = 8_000
+    software_bytes: int = 8_000
     kills: int = 0
     kill_every_s: float = 15.0
     """On average, while the campaign runs."""
@@ -83,8 +88,20 @@ class World:
         self.plan = Plan(
             kind=Kind.FIRMWARE, target_version="V2.0", pid=self.package.etag, timers=scenario.timers
         )
+        self.software = random.Random(f"{scenario.seed} software").randbytes(scenario.software_bytes)
+        self.software_package = package_of(self.software)
+        self.software_plan = Plan(
+            kind=Kind.SOFTWARE,
+            target_version="V2.0",
+            pid=self.software_package.etag,
+            size_bytes=len(self.software),
+            segment_size_bytes=SEGMENT_BYTES,
+            version_check_code=int.from_bytes(self.software_package.etag[:2]),
+            timers=scenario.timers,
+        )
         faults = random.Random(f"{scenario.seed} faults").sample(tuple(FAULTS), len(FAULTS))
-        population = replace(scenario.population, seed=scenario.seed, faults=faults)
+        pcp_faults = random.Random(f"{scenario.seed} PCP faults").sample(tuple(PCP_FAULTS), len(PCP_FAULTS))
+        population = replace(scenario.population, seed=scenario.seed, faults=faults, pcp_faults=pcp_faults)
         self.watch = Watch(self, database)
         self.devices = [
             Device(self._patient(profile), random.Random(f"{scenario.seed} {profile.endpoint}"), NOON_S)
@@ -126,7 +143,11 @@ class World:
         self.watch.forget()
         self.house = House(
             url=self._url,
-            packages={self.package.etag: self.package},
+            packages={
+                self.package.etag: self.package,
+                self.software_package.etag: self.software_package,
+            },
+            bodies={self.software_package.etag: self.software},
             onlooker=self.onlooker,
             limits=self.scenario.limits,
             clock=self.clock,
@@ -162,13 +183,18 @@ class World:
 
     def _create(self) -> None:
         assert self.house is not None
-        self._ask(CAMPAIGN, self.endpoints)
+        software = [name for name, host in self.hosts.items() if host.device.profile.pcp is not None]
+        firmware = [name for name in self.hosts if name not in set(software)]
+        self._ask(CAMPAIGN, firmware)
+        if software:
+            self._ask(SOFTWARE, software)
         if self.asked_twice and not self.scenario.kills:  # else it may die while it makes the second campaign
             self.clock.after(AGAIN_S, lambda: self._ask(AGAIN, self.asked_twice))
 
     def _ask(self, id: str, endpoints: list[str]) -> None:
         assert self.house is not None
-        campaign = Campaign(id=id, name=id, plan=self.plan, retry=RetryPolicy(), created_s=self.clock.now)
+        plan = self.software_plan if id == SOFTWARE else self.plan
+        campaign = Campaign(id=id, name=id, plan=plan, retry=RetryPolicy(), created_s=self.clock.now)
         self.house.orchestrator.start(campaign, endpoints, self.clock.now)
         self.house.stroke()
 
@@ -176,11 +202,6 @@ class World:
     def asked_twice(self) -> list[str]:
         """Devices whose operator starts a second campaign while the first one runs."""
         return [device.profile.endpoint for device in self.devices if device.profile.fault == ASKED_TWICE]
-
-    @property
-    def endpoints(self) -> list[str]:
-        """All devices."""
-        return list(self.hosts)
 
     def run(self) -> None:
         """To the end of the campaign, and until nothing is left of it."""
@@ -214,7 +235,8 @@ class World:
         """How it ended for each."""
         return {
             endpoint: End(state=state, failure=failure, version=self.hosts[endpoint].device.version)
-            for endpoint, state, failure in self.watch.ends(CAMPAIGN)
+            for campaign in (CAMPAIGN, SOFTWARE)
+            for endpoint, state, failure in self.watch.ends(campaign)
         }
 
     def second_ends(self) -> set[tuple[State, str | None]]:
@@ -247,7 +269,8 @@ def expected_of(device: Device) -> End:
     fault = device.profile.fault
     if fault in ("", ASKED_TWICE):
         return End(state=State.SUCCESS, failure=None, version="V2.0")
-    return End(state=State.FAILED, failure=FAULTS[fault], version="V1.0")
+    failure = FAULTS[fault] if device.profile.pcp is None else PCP_FAULTS[fault]
+    return End(state=State.FAILED, failure=failure, version="V1.0")
 
 
 def describe(world: World) -> Iterable[str]:

@@ -108,6 +108,9 @@ class Observed(Happening):
     payload: bytes
     resources: Resources | None = None
     """None where the payload cannot be read as values."""
+    separate: bool = False
+    """Whether it came as a message of its own, and not in the ACK: a notification that overtook the answer
+    cannot be told from it otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -336,6 +336,7 @@ class Queue:
             content_format=answered_in,
             payload=message.payload,
             resources=resources,
+            separate=event.handle is not None,
         )
 
     def _another_format(self, asked: Asked, content_format: int | None) -> bool:

@@ -81,7 +81,20 @@ class Containers:
         endpoint = happening.endpoint
         if happening.ended:
             self._subscriptions.ended(endpoint, happening.token)
-        said = heard(happening, self._counts)
+        return self._heard(endpoint, heard(happening, self._counts), now)
+
+    def overtaken(self, happening: Observed, now: float) -> None:
+        """The answer to an Observe that came by itself may be a notification, and the answer be late or
+        lost. What is no frame is the answer; a module that reports as soon as it is observed says it once.
+        """
+        if happening.separate and happening.observing:
+            counts: Counter[str] = Counter()
+            said = heard(happening, counts)
+            if said:
+                self._counts.update(counts)
+                self._heard(happening.endpoint, said, now)
+
+    def _heard(self, endpoint: str, said: list[Event], now: float) -> bool:
         ours = self._task(endpoint) is not None
         for event in said if said or not ours else [DeviceHeard()]:
             active = self._task(endpoint)

@@ -61,7 +61,7 @@ def subscribed(happening: Observed) -> Event:
     return DataObserved() if happening.observing else SubscriptionRefused(code=AS_TO_A_READ)
 
 
-def heard(happening: Notified, counts: Counter[str]) -> list[Event]:
+def heard(happening: Notified | Observed, counts: Counter[str]) -> list[Event]:
     """What the frames of a notification say, in their order; nothing for ordinary data.
 
     None of them is stale: that a newer one came before it is the network's doing, and each was said once.

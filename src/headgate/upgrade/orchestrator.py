@@ -45,7 +45,7 @@ from headgate.lwm2m.happenings import (
 from headgate.lwm2m.registration import Registration
 from headgate.store import tables
 from headgate.upgrade.admission import Admission, Limits, Occupancy
-from headgate.upgrade.askers import Active, Left, Roster, Running
+from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
 from headgate.upgrade.asking import notified
 from headgate.upgrade.campaign import Campaign, Counts
 from headgate.upgrade.campaigns import Campaigns
@@ -341,6 +341,11 @@ class Orchestrator:
         if happening.command.purpose == PURPOSE:
             self.containers.told(happening, now)
         told = self.questions.told(happening, now)
+        self._answered(told, happening, now)
+        if isinstance(happening, Observed) and happening.command.path == UPLINK:
+            self.containers.overtaken(happening, now)
+
+    def _answered(self, told: tuple[Asker, Event] | None, happening: AnswerTo, now: float) -> None:
         if told is None:
             if not isinstance(happening, Unanswered):
                 self._happens(happening.endpoint, DeviceHeard(), now)
