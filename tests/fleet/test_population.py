@@ -59,13 +59,11 @@ def test_a_style_can_be_chosen():
 
 
 def test_software_devices_are_a_share_of_their_own():
-    """Half of each generation, their faults those of PCP; the others are what they were without them."""
-    plain = Population(devices=200, faulty=0.1, seed=3).profiles()
+    """Half of each generation; each kind has its faults, in the same share."""
     mixed = Population(devices=200, faulty=0.1, seed=3, software=0.4).profiles()
     software = [each for each in mixed if each.pcp is not None]
     generations = [each.pcp.generation for each in software]
     assert [generations.count(each) for each in Generation] == [40, 40]
     assert {each.fault for each in software} <= {"", *PCP_FAULTS}
-    assert [each for each in mixed if each.pcp is None] == [
-        each for each, other in zip(plain, mixed, strict=True) if other.pcp is None
-    ]
+    assert sum(each.fault != "" for each in software) == 8
+    assert sum(each.fault != "" for each in mixed if each.pcp is None) == 12

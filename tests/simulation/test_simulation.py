@@ -90,7 +90,7 @@ def scenario_of(seed: int, *, devices: int = DEVICES, **how: Any) -> Scenario:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_device_ends_as_its_fault_says(run, seed):
     """On a fair network, undisturbed, by the published timers: by the exact published text, every fault."""
-    devices = max(DEVICES, 4 * len(FAULTS))
+    devices = max(DEVICES, 8 * len(FAULTS))
     world = run(scenario_of(seed, devices=devices, weather=FAIR, timers=PUBLISHED))
     assert world.ends() == world.expected()
     assert world.restarts() == {}

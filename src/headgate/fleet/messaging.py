@@ -14,6 +14,7 @@ from headgate.errors import MessageFormatError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import ACK, BAD_OPTION, CON, CONTENT, EMPTY, NON, REQUEST_LAST, RST
 
+TOLD_MAX = 8  # notifications by NON whose Reset is understood
 REMEMBERED_MAX = 32  # answers kept for copies of their requests
 EXCHANGE_LIFETIME_S = 247.0
 TOKEN_BYTES = 4
@@ -94,6 +95,7 @@ class Messaging:
         self._waiting: dict[int, Exchange] = {}  # by message id: not acknowledged
         self._asked: dict[bytes, Exchange] = {}  # by token: not answered
         self._answers: dict[int, tuple[float, bytes | None]] = {}  # by message id of the request
+        self._told: dict[int, Ended] = {}  # by NON, lately
         self._separate: list[tuple[float, Message, Reply]] = []  # responses that take their time
 
     # -- what the device asks and tells --
@@ -128,11 +130,15 @@ class Messaging:
         now: float,
         ended: Ended | None = None,
     ) -> None:
-        """Send a notification; `ended` hears of its ACK, its Reset or of neither, where it is a CON."""
+        """Send a notification; `ended` hears of its ACK, its Reset or of neither, of a NON only of a Reset."""
         if confirmable:
             self._confirmable(CONTENT, token, options, payload, now, ended or nothing_follows)
-        else:
-            self._put(NON, CONTENT, self._next_id(), token, options, payload)
+            return
+        message_id = self._next_id()
+        self._put(NON, CONTENT, message_id, token, options, payload)
+        self._told[message_id] = ended or nothing_follows
+        if len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
 
     def abandon(self, exchange: Exchange) -> None:
         """Send it no more, and wait for nothing."""
@@ -237,6 +243,9 @@ class Messaging:
         """An ACK, with or without a response in it, or a Reset."""
         exchange = self._waiting.pop(message.message_id, None)
         if exchange is None:
+            told = self._told.pop(message.message_id, None) if message.type == RST else None
+            if told is not None:
+                told(message, now)
             return
         asked = self._asked.get(exchange.token) is exchange
         if message.type == ACK and message.code == EMPTY and asked:

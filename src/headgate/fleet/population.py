@@ -73,7 +73,10 @@ class Population:
         rng = random.Random(f"{self.seed} population")
         order = list(range(self.devices))
         rng.shuffle(order)
-        faults = self._spread(order, self.faulty, self.faults)
+        software = self._software()
+        firmware = [number for number in order if number not in software]
+        faults = self._spread(firmware, self.faulty * len(firmware) / self.devices, self.faults)
+        faults |= self._spread(list(software), self.faulty * self.software, self.pcp_faults)
         classes = self._classes(rng)
         styles = [self.styles[number % len(self.styles)] for number in range(self.devices)]
         rng.shuffle(styles)
@@ -84,9 +87,7 @@ class Population:
         cuts = self._spread(healthy, self.power_cuts, ("cut",))
         rng.shuffle(order)
         moves = self._spread(order, self.moving, (Moves.WAKE.name, Moves.UPDATE.name))
-        software = self._software()
         made: list[Profile] = []
-        pcp_faulty: list[int] = []
         for number in range(self.devices):
             profile = replace(
                 STYLES[styles[number]],
@@ -108,12 +109,9 @@ class Population:
                 profile = replace(profile, moves=Moves[moves[number]])
             if number in cuts:
                 profile = replace(profile, power_cuts=(rng.randint(*CUT_BETWEEN),))
-            if number in faults and number not in software:
-                profile = faulty(profile, faults[number])
-            elif number in faults:
-                names = self.pcp_faults
-                profile = faulty_pcp(profile, names[len(pcp_faulty) % len(names)])
-                pcp_faulty.append(number)
+            if number in faults:
+                make = faulty_pcp if number in software else faulty
+                profile = make(profile, faults[number])
             made.append(profile)
         return made
 

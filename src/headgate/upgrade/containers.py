@@ -23,6 +23,7 @@ from headgate.upgrade.asking import profile_of
 from headgate.upgrade.events import DeviceHeard, Event
 from headgate.upgrade.frames import heard, saying, subscribing
 from headgate.upgrade.negotiator import Negotiator
+from headgate.upgrade.object19 import EnsureSubscription
 from headgate.upgrade.questions import AnswerTo
 from headgate.upgrade.software_choices import outside
 from headgate.upgrade.subscriptions import Subscriptions
@@ -70,6 +71,16 @@ class Containers:
         wanted = self._observing is Observing.ALWAYS and happening.after.objects.has(UPLINK[0])
         if wanted and self._task(happening.endpoint) is None:
             self._ask(happening.endpoint, subscribing(PURPOSE), now)
+
+    def unmatched(self, endpoint: str, now: float) -> None:
+        """It notifies under a token that nobody knows: of an Observe that an earlier process had sent, perhaps.
+
+        Who has a task is observed anew, so that what it says can be told to be its own.
+        """
+        active = self._task(endpoint)
+        if active is not None and self._subscriptions.stands(endpoint):
+            self._subscriptions.registered(endpoint)
+            self._negotiator.begin(active, EnsureSubscription(), now)
 
     def gone(self, endpoint: str) -> None:
         """The registration has ended. Who has a task may be back with the result of an upgrade."""

@@ -224,6 +224,7 @@ class Negotiator:
             case EnsureSubscription():
                 if not self._subscriptions.stands(task.endpoint):
                     self._questions.ask(active, SubscribeData(), now)
+                    self._questions.put_behind(active, now)
             case WithdrawDownload():
                 self._leave(active).pid = task.plan.pid
             case AnnounceOutcome():

@@ -332,6 +332,7 @@ class Orchestrator:
         self._happens(happening.endpoint, event, now)
 
     def _unmatched(self, happening: Unmatched, now: float) -> None:
+        self.containers.unmatched(happening.endpoint, now)
         self._happens(happening.endpoint, DeviceHeard(), now)
 
     def _heard(self, happening: Happening, now: float) -> None:

@@ -37,7 +37,7 @@ from headgate.upgrade.events import (
     ReadRadio,
     VersionReported,
 )
-from headgate.upgrade.frames import Body
+from headgate.upgrade.frames import SAID, Body
 from headgate.upgrade.object5 import (
     ObserveState,
     PackageReported,
@@ -141,6 +141,14 @@ class Questions:
             },
         )
         self._gathering.act(partial(self.send, asker, pending))
+
+    def put_behind(self, asker: Asker, now: float) -> None:
+        """Let the device be observed before it is asked what it answers by a notification."""
+        for pending in asker.pending.values():
+            if type(pending.effect) in SAID and pending.commands:
+                for command in pending.commands:
+                    self._lwm2m.drop(asker.endpoint, command, now)
+                self._gathering.act(partial(self.send, asker, pending))
 
     def send(self, asker: Asker, pending: Pending, now: float) -> None:
         """Hand the commands over, unless they have been dropped since. Equal commands are one.

@@ -28,6 +28,7 @@ from headgate.upgrade.campaigns import RETRY
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads
 from headgate.upgrade.object5 import WithdrawDownload
+from headgate.upgrade.object19 import EnsureSubscription, SubscribeData
 from headgate.upgrade.orchestrator import Orchestrator
 from headgate.upgrade.records import effect_of, registration_of, task_of
 from headgate.upgrade.task import Mark
@@ -69,6 +70,8 @@ def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
     row = TABLES[task.plan.kind].rows[task.state]
     own = row.asking()
     asked = resume(task)
+    if EnsureSubscription in own:
+        own = (*own, SubscribeData)  # what that comes to
     for pending in sorted(active.pending.values(), key=lambda each: type(each.effect) not in own):
         if type(pending.effect) not in own:
             pending.asked_in = None
