@@ -7,6 +7,8 @@ packages     files of the store, and what is said of them
 downloads    packages, granted to devices by the edge
 followers    who is told what happened
 rooms        from settings to the values that the rooms take
+desk         what the API is given of the server
+http         the API on the server's loop
 directory    the data directory: one server at a time, the secret of the URIs
 clock        the one clock, seconds since the epoch and never back
 logs         what the server says of itself

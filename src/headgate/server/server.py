@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from headgate.config import Config
 from headgate.errors import CampaignError, HeadgateError
@@ -24,6 +24,9 @@ from headgate.upgrade.campaign import Campaign, CampaignState, Counts, RetryPoli
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import Kind, Plan, State, Timers
+
+if TYPE_CHECKING:
+    from headgate.server.http import HttpServer
 
 CAMPAIGN_ID_BYTES = 6
 PAGE_MAX = 1000
@@ -93,6 +96,7 @@ class Server:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
         self._house: House | None = None
+        self._http: HttpServer | None = None
         self._started = False
         self._followers = Followers()
         self._watched: dict[str, list[asyncio.Future[None]]] = {}  # campaigns, until their rows change
@@ -119,8 +123,24 @@ class Server:
         self._house = await House.open(self.config, self._committed)
         self._house.pump.stopped.add_done_callback(self._stopped)
 
+    async def serve_http(self) -> HttpServer:
+        """Serve the API too, until the server closes. Raises AddressError and StoreError."""
+        # It brings a web framework along, which an embedder need not wait for.
+        from headgate.server.desk import ServerDesk
+        from headgate.server.http import TOKEN, HttpServer
+
+        if self._http is not None:
+            raise RuntimeError("the API is served already")
+        desk = ServerDesk(self, self._in)
+        file = self.config.store.directory.absolute() / TOKEN
+        self._http = await HttpServer.open(desk, self.config.http, file)
+        return self._http
+
     async def close(self) -> None:
         """Store and acknowledge what was received, then stop serving and end the events."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
         house, self._house = self._house, None
         try:
             if house is not None:
@@ -212,6 +232,34 @@ class Server:
         `package` is a PID. Without `retry` and `timers` the configured ones hold. Raises PackageError,
         CampaignError and StoreError, with nothing made.
         """
+        campaign = await self.begin_campaign(
+            name=name,
+            package=package,
+            endpoints=endpoints,
+            retry=retry,
+            timers=timers,
+            skip_same_package=skip_same_package,
+            automatic_upgrade=automatic_upgrade,
+        )
+        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
+        return made.campaign
+
+    async def begin_campaign(
+        self,
+        *,
+        name: str,
+        package: bytes,
+        endpoints: Sequence[str],
+        retry: RetryPolicy | None = None,
+        timers: Timers | None = None,
+        skip_same_package: bool = False,
+        automatic_upgrade: bool = False,
+        request: Mapping[str, Any] | None = None,
+    ) -> Campaign:
+        """The same, but stored on return is the campaign alone, while its tasks are still being made.
+
+        `request` is a row of `requests` that is stored with it, and names it.
+        """
         house = self._in
         if len(name) > NAME_MAX:
             raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
@@ -239,9 +287,10 @@ class Server:
             house.orchestrator.start(campaign, endpoints, now)
         except ValueError as error:
             raise CampaignError(str(error)) from error
-        house.pump.wake()
-        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
-        return made.campaign
+        if request is not None:
+            house.orchestrator.gathering.put(tables.requests, {**request, "resource": campaign.id})
+        await house.pump.settled()
+        return campaign
 
     async def stop_campaign(self, campaign_id: str, *, by: str = "") -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
@@ -351,6 +400,8 @@ class Server:
     def _committed(self, batch: Batch) -> None:
         """Tell those who follow, and those who wait for a campaign."""
         self._followers.tell(batch.events)
+        if self._http is not None and batch.events:
+            self._http.told()
         for (campaign_id,) in batch.puts.get(tables.campaigns, {}):
             self._changed(campaign_id)
 
