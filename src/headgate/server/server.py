@@ -165,6 +165,11 @@ class Server:
         return self._house
 
     @property
+    def http(self) -> HttpServer | None:
+        """The API, None where it is not served."""
+        return self._http
+
+    @property
     def host(self) -> str:
         """The bound host; "::" or "0.0.0.0" for every address."""
         return self._in.edge.host

@@ -63,9 +63,9 @@ class PackageStore:
 
     @contextmanager
     def received(self, chunks: Iterable[bytes]) -> Iterator[Path]:
-        """What these chunks make together, in a file that has no name and goes again.
+        """What these chunks make together, in a file without a name, which goes when the context ends.
 
-        For what comes slowly, and is not known to be a package before it is there. StoreFullError, StoreError.
+        For what comes slowly, and is known to be a package when it is there. StoreError.
         """
         with self._mending():
             descriptor, name = tempfile.mkstemp(suffix=UNFINISHED, dir=self._folder)

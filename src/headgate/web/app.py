@@ -22,7 +22,7 @@ from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
 from headgate.web.routes import campaigns, cells, devices, events, health, packages, tasks, tokens
 from headgate.web.settings import WebSettings
-from headgate.web.table import Route, add
+from headgate.web.table import Route, add, understand_names
 from headgate.web.tail import Tail
 from headgate.web.upload import Uploads
 
@@ -117,6 +117,7 @@ class Web:
             self._counted,
         )
         router = APIRouter(prefix=PREFIX)
+        understand_names()
         for route in self.table():
             add(router, route, gate)
         app.include_router(router)

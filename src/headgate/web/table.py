@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Security
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import JSONResponse, Response
 
 from headgate.web.access import Scope
 from headgate.web.problems import described
 
+NAME = "endpoint"
+"""`{x:endpoint}` in a path: a device's name, in which there may be anything, slashes and line feeds too."""
+
 EVERYWHERE = (422, 500, 503)
 WITH_TOKEN = (401, 403, 429)
 WITH_BODY = (400, 408, 413)
+
+
+class NameConvertor(PathConvertor):
+    """`path` of the framework ends at a line feed."""
+
+    regex = "(?s:.*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +51,11 @@ class Route:
     def tag(self) -> str:
         """The kind of resource."""
         return self.path.strip("/").partition("/")[0]
+
+
+def understand_names() -> None:
+    """Have the framework know `endpoint` in paths. Again is the same."""
+    register_url_convertor(NAME, NameConvertor())
 
 
 def add(router: APIRouter, route: Route, gate: Callable[..., Any]) -> None:

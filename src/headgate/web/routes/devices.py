@@ -119,7 +119,7 @@ class DeviceRoutes:
 
     def table(self) -> list[Route]:
         """What can be asked for."""
-        one = f"{PATH}/{{endpoint:path}}"
+        one = f"{PATH}/{{endpoint:endpoint}}"
         etag: dict[int | str, dict[str, Any]] = {
             200: {
                 "headers": {
