@@ -1,6 +1,7 @@
 """The one process: builds the rooms, and holds the one loop between them.
 
 server       the one way in
+status       how campaigns, tasks and the server stand
 house        the rooms, built once and restored
 pump         receive, store, then act
 packages     files of the store, and what is said of them
@@ -19,7 +20,8 @@ from __future__ import annotations
 from headgate.config import Config
 from headgate.server.followers import Event, Follower
 from headgate.server.packages import StoredPackage
-from headgate.server.server import CampaignStatus, Server, ServerStats, TaskStatus
+from headgate.server.server import Server
+from headgate.server.status import CampaignStatus, ServerStats, TaskStatus
 
 __all__ = [
     "CampaignStatus",
