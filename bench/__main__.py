@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-QUESTIONS = ("codec", "responder", "exchange", "loopback", "memory", "control")
+QUESTIONS = (
+    *("codec", "responder", "segments", "exchange", "loopback", "memory"),
+    *("control", "store", "campaigns", "idle", "planes"),
+)
 RESULTS = HERE / "results"
 
 

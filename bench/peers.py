@@ -136,7 +136,9 @@ def start_libcoap(body: Path) -> Server | None:
 class Load:
     """Virtual devices that download the same package over and over from one server."""
 
-    def __init__(self, server: Server, body: Any, *, path: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, server: Server, body: Any, *, path: str | list[str] | None = None, **options: Any
+    ) -> None:
         self.server = server
         self.downloader = Downloader(
             host=HOST,

@@ -1,7 +1,8 @@
 """The servers that are measured, each in a process of its own: `python -m bench.servers KIND ...`.
 
 Prints one JSON line when it serves, then answers each command line on its standard input with another, and
-ends with its input. Kinds: `floor` (fleet/echo, one thread), `edge` (headgate.Edge), `aiocoap`.
+ends with its input. Kinds: `floor` (fleet/echo, one thread), `edge` (headgate.Edge), `orchestrator`
+(headgate.Server with a campaign), `aiocoap`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+DEVICE = "urn:dev:flood-"
+DOWNLOADING = 64  # of these devices, of whom those who measure are told the keys
 SO_RCVBUFFORCE = 33  # socket(7)
 RECEIVE_BUFFER_BYTES = 4 << 20
 
@@ -122,6 +125,27 @@ async def counters(edge: Any) -> dict[str, Any]:
     return {"received": stats.received, "batches": stats.batches, "blocks": stats.blocks}
 
 
+async def serve_orchestrator(body: Path, folder: Path, threads: int, devices: int) -> None:
+    """The whole server, with a campaign for devices that may come, and one that only downloads."""
+    from headgate.server import Config, Server
+
+    config = Config(
+        coap={"host": HOST, "port": 0, "threads": threads, "receive_buffer_bytes": RECEIVE_BUFFER_BYTES},
+        store={"directory": folder},
+    )
+    async with Server(config) as server:
+        package = await server.add_package(body, version="V1.1")
+        endpoints = [f"{DEVICE}{number:06d}" for number in range(devices)]
+        await server.create_campaign(name="flood", package=package.pid, endpoints=endpoints)
+        serving = [each.native_id for each in threading.enumerate() if "listener" in each.name]
+        keys = [server.package_uri(each, package.pid).rpartition("/")[2] for each in endpoints]
+        say(port=server.port, path=keys[0], keys=keys[:DOWNLOADING], serving=serving)
+        loop = asyncio.get_running_loop()
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            stats = server.stats
+            say(blocks=stats.edge.blocks, tasks=stats.tasks, **stats.pump)
+
+
 COMMANDS = {"churn": churn, "block": block_loop, "counters": counters}
 
 
@@ -148,8 +172,10 @@ async def serve_aiocoap(content: bytes) -> None:
 def main() -> None:
     """Serve as the command line says."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("kind", choices=("floor", "edge", "aiocoap"))
+    arguments.add_argument("kind", choices=("floor", "edge", "orchestrator", "aiocoap"))
     arguments.add_argument("--body", type=Path)
+    arguments.add_argument("--folder", type=Path)
+    arguments.add_argument("--devices", type=int, default=0)
     arguments.add_argument("--reply-bytes", type=int)
     arguments.add_argument("--acknowledgement-bytes", type=int, default=0)
     arguments.add_argument("--segment-grants", type=int, default=0)
@@ -162,6 +188,10 @@ def main() -> None:
         serve_floor(given.reply_bytes, given.acknowledgement_bytes)
     elif given.kind == "aiocoap":
         asyncio.run(serve_aiocoap(given.body.read_bytes()))
+    elif given.kind == "orchestrator":
+        import uvloop
+
+        uvloop.run(serve_orchestrator(given.body, given.folder, given.threads, given.devices))
     else:
         import uvloop
 

@@ -189,6 +189,16 @@ class Lockstep:
         self.exchange.forget(self.token if token is None else token, now=self.now)
         return self._collect()
 
+    def give_up(self, token: bytes | None = None) -> Self:
+        """The caller waits no longer for a request."""
+        self.exchange.give_up(self.token if token is None else token, now=self.now)
+        return self._collect()
+
+    def repeat(self, token: bytes) -> Self:
+        """The caller wants a request to be sent again now."""
+        self.exchange.repeat(token, now=self.now)
+        return self._collect()
+
     def cancel(self, token: bytes | None = None) -> Self:
         """The caller ends an observation."""
         self.exchange.cancel(self.token if token is None else token, self.address, now=self.now)

@@ -31,6 +31,7 @@ from headgate.store import tables
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits
 from headgate.upgrade.campaign import Campaign, RetryPolicy
+from headgate.upgrade.negotiator import SegmentsWanted
 from headgate.upgrade.orchestrator import Orchestrator, OrchestratorSettings
 from headgate.upgrade.restoring import restore
 from headgate.upgrade.task import Kind, Plan
@@ -104,6 +105,8 @@ class Edge:
 
     def __init__(self) -> None:
         self.granted: set[tuple[str, bytes]] = set()
+        self.segments: dict[tuple[str, bytes], SegmentsWanted] = {}
+        self.bodies: dict[bytes, bytes] = {}
 
     def uri(self, endpoint: str, pid: bytes) -> str:
         return f"coap://edge.example/{endpoint}"
@@ -113,6 +116,15 @@ class Edge:
 
     def withdraw(self, endpoint: str, pid: bytes) -> None:
         self.granted.discard((endpoint, pid))
+
+    def grant_segments(self, endpoint: str, wanted: SegmentsWanted) -> None:
+        self.segments[endpoint, wanted.pid] = wanted
+
+    def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
+        self.segments.pop((endpoint, pid), None)
+
+    def body(self, pid: bytes) -> bytes | None:
+        return self.bodies.get(pid)
 
 
 @dataclass(eq=False)

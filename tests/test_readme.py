@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,20 +20,27 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOT
 COMMANDS = [line for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line.strip()]
 
 
+def printed(example: str) -> str:
+    """What an example prints, in a fresh interpreter, to the end and without a warning."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_python_examples_run():
-    """Each one in a fresh interpreter, to the end, without a warning."""
-    examples = [text for kind, text in BLOCKS if kind == "python"]
-    assert examples
-    for example in examples:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", example],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert re.search(r"coap://127\.0\.0\.1:\d+/[\w-]{16} 0", done.stdout)
+    """The edge gives a device a URI of its own; the server says why a device stands where it stands."""
+    edge, server = (text for kind, text in BLOCKS if kind == "python")
+    assert re.search(r"coap://127\.0\.0\.1:\d+/[\w-]{16} 0", printed(edge))
+    explained, states = printed(server).splitlines()
+    assert explained.startswith("waiting for ")
+    assert explained.endswith("not known)")
+    assert re.fullmatch(r"\{<State\.\w+: '\w+'>: 1\}", states)
 
 
 def test_make_targets_exist_and_are_explained():
@@ -53,6 +61,55 @@ def test_every_command_is_one_this_file_knows():
         "headgate",
         "coap-client-notls",
     }
+
+
+def test_a_fleet_registers_as_shown(tmp_path):
+    """`headgate serve` and `headgate fleet` exactly as README has them, but on a free port."""
+    serve = next(command for command in COMMANDS if command.startswith("headgate serve"))
+    fleet = next(command for command in COMMANDS if command.startswith("headgate fleet"))
+    run = [sys.executable, "-m"]
+    serving = subprocess.Popen(
+        run + shlex.split(serve.replace("--port 5683", "--host 127.0.0.1 --port 0")),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = re.search(r"UDP port (\d+)", serving.stdout.readline())[1]
+        devices = subprocess.Popen(
+            run + shlex.split(fleet.replace("5683", port)) + ["--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            wanted = json.loads(devices.stdout.readline())["devices"]
+            for line in devices.stdout:
+                if json.loads(line)["counts"]["registered"] == wanted:
+                    break
+            else:
+                pytest.fail("the devices never registered")
+        finally:
+            devices.terminate()
+            devices.communicate()
+    finally:
+        serving.terminate()
+        serving.communicate()
+    assert (tmp_path / "headgate-data" / "headgate.db").exists()
+
+
+def test_files_that_the_documents_name_exist():
+    """A tour through rooms that are not there leads nowhere."""
+    ours = re.compile(r"[`(]((?:src|ext|tests|bench|docs|adr)/[\w/.-]+)[`)]")
+    named = [
+        (document.name, path)
+        for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for path in ours.findall(document.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 20
+    missing = [
+        each for each in named if not any((place / each[1]).exists() for place in (ROOT, ROOT / "docs"))
+    ]
+    assert missing == []
 
 
 def test_served_files_can_be_fetched_as_shown(tmp_path):

@@ -33,8 +33,10 @@ from headgate.wire.numbers import (
     URI_PATH,
     URI_QUERY,
 )
+from headgate.wire.pcp import DOWNLINK, UPLINK
 from headgate.wire.resources import RESOURCE_DEPTH, Path
 from orchestra import Device, Edge, House
+from orchestra_pcp import BODY, PID, PcpDevice, software_device
 
 TLV = (11542).to_bytes(2)
 AGAIN_S = 4.0  # a client repeats what was not acknowledged
@@ -103,10 +105,15 @@ class Client:
             case Observed() | Answered() if message.code == GET:
                 code = CONTENT
                 if isinstance(happening, Observed):
-                    self.device.token = message.token
+                    if command.path == UPLINK:
+                        self.device.data_token = message.token
+                    else:
+                        self.device.token = message.token
                     self.notifications += 1
                     options.append((OBSERVE, self.notifications.to_bytes(3)))
-                if accept is not None and accept not in (0, 11542):
+                if command.path == UPLINK:
+                    payload = b"\0"
+                elif accept is not None and accept not in (0, 11542):
                     code, options = NOT_ACCEPTABLE, []
                 else:
                     resources = happening.resources
@@ -133,6 +140,8 @@ def command_of(message: Message) -> tuple[Command, int | None]:
     wanted = None if accept is None else int.from_bytes(accept)
     if message.code == PUT:
         payload = message.payload
+        if path == DOWNLINK:
+            return Write(path=path, value=payload), wanted
         if said[CONTENT_FORMAT] == TLV:
             payload = payload[2 + (payload[0] >> 3 & 3) :]
         return Write(path=path, value=payload.decode()), wanted
@@ -159,6 +168,7 @@ class WiredHouse(House):
     def _build(self) -> None:
         self.desk = LwM2mServer(rng=self.chance)
         self.edge = Edge()
+        self.edge.bodies[PID] = BODY
         self.orchestrator = Orchestrator(
             lwm2m=self.desk, downloads=self.edge, limits=self.limits, settings=self.settings
         )
@@ -169,10 +179,18 @@ class WiredHouse(House):
         self.clients[endpoint] = Client(device)
         return device
 
+    def software_device(self, endpoint: str = "ep-1", **how: Any) -> PcpDevice:
+        """One that is upgraded by PCP."""
+        device = software_device(self, endpoint, **how)
+        self.clients[endpoint] = Client(device)
+        return device
+
     def step(self) -> bool:
         self.commit()
         moved = self.deliver()
         for client in self.clients.values():
+            if isinstance(client.device, PcpDevice):
+                client.device.expire(self.now)
             datagram = client.says(self.now)
             if datagram is not None:
                 self.arrives(client, datagram)

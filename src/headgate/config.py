@@ -171,6 +171,25 @@ class Lwm2m(Section):
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 
+class Pcp(Section):
+    """Software upgrades: PCP over object 19."""
+
+    observe: Literal["tasks", "always"] = setting(
+        "tasks",
+        "Which devices are observed at 19/0/0: those with a software task, or all, after each Register.",
+        "",
+    )
+    segment_size_bytes: int = setting(
+        500, "Segment of a package that was added without one.", "bytes", ge=32, le=500
+    )
+    check_code: Literal["computed", "given", "zero"] = setting(
+        "computed", "What devices are told as a package's check code.", ""
+    )
+    check_code_of: dict[str, Literal["computed", "given", "zero"]] = setting(
+        {}, "The same for single products, by name.", ""
+    )
+
+
 class Exchange(Section):
     """The bounds of CoAP messaging; reaching one is counted."""
 
@@ -261,6 +280,7 @@ class Config(BaseSettings):
     timers: Timers = Timers()
     presence: Presence = Presence()
     lwm2m: Lwm2m = Lwm2m()
+    pcp: Pcp = Pcp()
     exchange: Exchange = Exchange()
     retry: Retry = Retry()
     grants: Grants = Grants()

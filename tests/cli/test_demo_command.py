@@ -1,12 +1,20 @@
-"""`headgate demo`: small enough for a test, and able to fail."""
+"""`headgate demo`: small enough for a test, with every fault, and able to fail."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from headgate.fleet.faults import FAULTS
+
+PATIENCE_S = 300.0  # far beyond what it takes on a busy machine
+SMALL = ("--devices", "64", "--cells", "2", "--size", "2000", "--speed", "1000")
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -15,69 +23,99 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "headgate", "demo", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
+    )
+
+
+def test_every_fault_ends_in_its_cause():
+    """One device of each, among as many healthy ones: exit code 0, and the last line tells it all."""
+    done = demo(*SMALL, "--faulty", "0.5", "--json")
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    ended = lines[-1]
+    assert done.returncode == 0, f"{ended.get('violations')} {done.stderr}"
+    assert lines[0]["event"] == "started"
+    assert any(line["event"] == "status" for line in lines)
+    assert ended["event"] == "ended"
+    assert ended["good"]
+    assert ended["violations"] == []
+    assert {each["fault"]: each["published"] for each in ended["faults"]} == FAULTS
+    assert all(each["ended_so"] == each["devices"] > 0 for each in ended["faults"])
+    assert all(each["most"] <= each["limit"] for each in ended["peaks"])
+    assert ended["idle_share"] <= 0.01
+    assert ended["counts"]["executes after confirmation"] == 0
+    assert ended["counts"]["forced restarts at block 0"] == 0
+    assert sum(ended["endings"].values()) == 64 + next(
+        each["devices"] for each in ended["faults"] if each["fault"] == "asked twice"
     )
 
 
 @pytest.mark.parametrize("threads", ["0", "1"])
-def test_every_digest_is_right(threads):
-    """Loss, resuming from new ports, either driver: exit code 0, and it says so."""
-    done = demo(
-        "--devices", "50", "--size", "30001", "--movers", "0.5", "--loss", "0.05", "--threads", threads
-    )
+def test_a_healthy_fleet_is_told_of_in_words(threads):
+    """Without a terminal it is a line now and then, the tables, and the end."""
+    done = demo("--devices", "30", "--cells", "2", "--faulty", "0", "--speed", "1000", "--threads", threads)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 50 devices hold the package, byte for byte." in done.stdout
+    assert done.stdout.startswith("Server on UDP 127.0.0.1:")
+    assert "30 of 30 devices run the new version" in done.stdout
+    assert done.stderr == ""
+
+
+def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
+    """A demo that could not end badly would prove nothing: here the devices ought to hold other bytes."""
+    from headgate.cli.commands import run
+    from headgate.cli.demo import rehearsal
+    from headgate.cli.demo.verdict import verdict_of
+
+    def other(*ends: Any, **how: Any) -> Any:
+        return verdict_of(*ends, **how | {"digest": "0" * 64})
+
+    monkeypatch.setattr(rehearsal, "verdict_of", other)
+    shown = rehearsal.Demo(
+        devices=2,
+        cells=1,
+        seed=1,
+        speed=1000.0,
+        loss=0.0,
+        faulty=0.0,
+        size_bytes=1000,
+        threads=0,
+        json=True,
+        exit=True,
+    )
+    assert run(shown.run) == 1
+    ended = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [each.partition(" ")[0] for each in ended["violations"]] == [
+        "urn:dev:headgate-00000",
+        "urn:dev:headgate-00001",
+    ]
 
 
 def test_ctrl_c_ends_it_without_a_traceback():
-    """In the middle of the download: the fleet's thread ends first, then what it used is closed."""
+    """In the middle of the campaign: what it made is gone with it."""
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "headgate",
-            "demo",
-            "--devices",
-            "2",
-            "--size",
-            str(16 << 20),
-            "--loss",
-            "0.5",
-        ],
+        [sys.executable, "-m", "headgate", "demo", *SMALL, "--speed", "1", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout.readline().startswith("Edge on UDP")
+    started = json.loads(process.stdout.readline())
+    assert json.loads(process.stdout.readline())["event"] == "status"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode not in (0, 2)
     assert "Traceback" not in errors
+    assert not Path(started["folder"]).exists()
 
 
 def test_a_lack_of_descriptors_is_one_line():
-    """Each virtual device has a port of its own."""
+    """Each device has a port of its own, some have two."""
     done = subprocess.run(
-        [
-            "/bin/sh",
-            "-c",
-            'ulimit -n 64; exec "$0" -m headgate demo --devices 100 --size 100',
-            sys.executable,
-        ],
+        ["/bin/sh", "-c", 'ulimit -n 128; exec "$0" -m headgate demo --devices 200', sys.executable],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (1, "headgate: Too many open files\n")
-
-
-def test_devices_that_fail_are_counted_and_fail_the_demo(monkeypatch):
-    """A demo that could not end badly would prove nothing: here every image is compared with other bytes."""
-    from headgate.cli import demo as module
-    from headgate.cli.commands import run
-
-    shown = module.Demo(devices=3, size_bytes=2000, loss=0.0, movers=0.0, seed=1, threads=0)
-    monkeypatch.setattr(module.Demo, "_right", lambda self, fleet, wanted: 2)
-    assert run(shown.run) == 1
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "open files are needed and 128 permitted" in done.stderr

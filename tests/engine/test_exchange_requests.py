@@ -249,3 +249,51 @@ def test_t15_observation_of_an_earlier_process(script):
     script.tells(NotificationReceived, token=b"pre-boot", device="device", remote="elsewhere", payload=b"24")
     script.acknowledge().server("ACK", remote="elsewhere")
     script.forget(b"pre-boot").device("CON 2.05", token=b"pre-boot").tells(NotificationUnmatched)
+
+
+def test_repeated_at_once(script):
+    """For a device that woke up between two retransmissions: same id, and time is left for its answer."""
+    script.request("GET", "4/0").server("CON GET")
+    token = script.token
+    script.clock(1.5).repeat(token).server_repeats().clock(1.4)
+    script.device("ACK 2.05").tells(ResponseReceived, late=False).repeat(token).quiet()
+
+
+def test_repeated_at_the_end_of_its_time(script):
+    """The wait is longer by ACK_TIMEOUT at most, so that who has just woken can answer."""
+    script.request("GET", "4/0").server("CON GET").clock(45.1)
+    for _ in range(4):
+        script.server_repeats()
+    while script.exchange.next_timer() - script.now > 0.5:
+        script.clock(0.25)
+    script.repeat(script.token).server_repeats().clock(1.9).quiet().clock(0.2)
+    script.tells(RequestFailed, cause=Cause.TIMEOUT).repeat(script.token).quiet()
+
+
+def test_acknowledged_request_is_not_repeated(script):
+    """The device has it."""
+    script.request("GET", "4/0").server("CON GET").device("ACK").tells(RequestAcknowledged)
+    script.repeat(script.token).quiet()
+
+
+def test_given_up(script):
+    """Sent no more, others get their turn; what still comes is told as late, and the token dies with it."""
+    script.request("GET", "4/0").server("CON GET", "4/0")
+    first, token = script.asked.message, script.token
+    script.request("GET", "3/0/3").give_up(token).server("CON GET", "3/0/3")
+    script.device("ACK 2.05", message_id=first.message_id, token=first.token)
+    script.tells(ResponseReceived, token=token, late=True).give_up(token)
+    script.device("ACK 2.05").tells(ResponseReceived, late=False).clock(300.0)
+
+
+def test_given_up_before_its_turn(script):
+    """It never leaves; nobody is told."""
+    script.request("GET", "4/0").server("CON GET", "4/0").request("GET", "3/0/3").give_up()
+    script.device("ACK 2.05").tells(ResponseReceived).clock(300.0).quiet().forget()
+    assert script.exchange.sizes()["tokens"] == 0
+
+
+def test_observation_is_not_given_up(script):
+    """There is nothing under way: it is alive until it is forgotten."""
+    script.request("GET", "5/0/3", observe=0).server("CON GET").device("ACK 2.05", observe=1)
+    script.tells(ResponseReceived).give_up().device("NON 2.05", observe=2).tells(NotificationReceived)

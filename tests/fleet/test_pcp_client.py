@@ -252,7 +252,7 @@ class Table:
         self.task, effects = advance(before, event, self.now)
         check_step_of(before, event, self.now, self.task, effects)
         if before.state.terminal:
-            effects = outside(event, before)
+            effects = outside(event, known=True)
         for effect in effects:
             self.done(effect)
 

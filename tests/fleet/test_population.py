@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from headgate.fleet.faults import FAULTS
+from headgate.fleet.pcp_client import Generation
+from headgate.fleet.pcp_faults import PCP_FAULTS
 from headgate.fleet.population import Population
 from headgate.fleet.profile import STYLES, Moves
 
@@ -54,3 +56,16 @@ def test_a_style_can_be_chosen():
     """One, or some."""
     assert {each.style for each in Population(devices=20, styles=("anjay",)).profiles()} == {"anjay"}
     assert {each.style for each in Population(devices=20).profiles()} == set(STYLES)
+
+
+def test_software_devices_are_a_share_of_their_own():
+    """Half of each generation, their faults those of PCP; the others are what they were without them."""
+    plain = Population(devices=200, faulty=0.1, seed=3).profiles()
+    mixed = Population(devices=200, faulty=0.1, seed=3, software=0.4).profiles()
+    software = [each for each in mixed if each.pcp is not None]
+    generations = [each.pcp.generation for each in software]
+    assert [generations.count(each) for each in Generation] == [40, 40]
+    assert {each.fault for each in software} <= {"", *PCP_FAULTS}
+    assert [each for each in mixed if each.pcp is None] == [
+        each for each, other in zip(plain, mixed, strict=True) if other.pcp is None
+    ]

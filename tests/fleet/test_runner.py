@@ -136,3 +136,37 @@ def test_peaks_are_counted_by_cell_and_class():
     devices[0].log.ended(1.0)
     cell = devices[0].profile.radio.cell_id
     assert peaks(devices, now=10.0) == {(cell, "1"): 2}
+
+
+def test_a_fleet_lives_by_the_clock_it_is_given(run):
+    """Nothing happens before its time has come, and who has missed it is behind."""
+
+    class Stepped:
+        now_s = 1000.0
+
+        def now(self) -> float:
+            return self.now_s
+
+        def wait_s(self, until_s: float) -> float:
+            return 0.001 if until_s > self.now_s else 0.0
+
+    clock = Stepped()
+    devices = Population(devices=1, cells=1, quirky=0.0, power_cuts=0.0).make(clock.now())
+
+    async def main() -> None:
+        async with (
+            UpgradeServer(PACKAGE) as server,
+            Fleet(
+                devices, server=("127.0.0.1", server.port), link=LinkSettings(loss=0.0), clock=clock
+            ) as fleet,
+        ):
+            assert fleet.now == 1000.0
+            assert (server.received, fleet.behind_s) == (0, 0.0)
+            clock.now_s += 100.0
+            assert fleet.behind_s == 1100.0 - (1000.0 + devices[0].profile.boot_after_s)
+            await eventually(lambda: fleet.behind_s == 0.0)
+            clock.now_s += 10.0  # through the air
+            await eventually(lambda: server.received > 0)
+        assert fleet.behind_s == 0.0
+
+    run(main())

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from headgate.errors import CampaignError, HeadgateError
+from headgate.errors import CampaignError, HeadgateError, PackageError
 from headgate.upgrade.campaign import CampaignState, RetryPolicy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import Kind, State, Timers
@@ -136,14 +136,14 @@ def test_old_events_are_forgotten(run, server_of, data, registered):
     run(main())
 
 
-def test_a_plan_that_is_none_is_refused(run, server_of):
-    """A software package needs a segment size; nothing of its campaign is made, and the server goes on."""
+def test_a_package_that_is_no_plan_is_refused(run, server_of):
+    """Segments have 32 to 500 bytes, and there are 65,535 at most; nothing is kept, the server goes on."""
 
     async def main() -> None:
         async with server_of() as server:
-            package = await server.add_package(BODY, version="V2", kind=Kind.SOFTWARE)
-            with pytest.raises(CampaignError, match="segment"):
-                await server.create_campaign(name="c", package=package.pid, endpoints=["a"])
-            assert await server.campaigns() == []
+            for body, size in ((BODY, 31), (BODY, 501), (bytes(32 * 65535 + 1), 32)):
+                with pytest.raises(PackageError, match="segment"):
+                    await server.add_package(body, version="V2", kind=Kind.SOFTWARE, segment_size_bytes=size)
+            assert server.packages() == []
 
     run(main())

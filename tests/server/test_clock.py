@@ -6,7 +6,9 @@ import random
 
 import pytest
 
+from headgate.server import Config, Server
 from headgate.server.clock import DRAWN_SHARE, Clock
+from headgate.upgrade.failure import Failure
 
 
 class Kernel:
@@ -74,3 +76,42 @@ def test_the_machines_own_clocks():
     """Two readings in a row, in order."""
     clock = Clock()
     assert 1_600_000_000 < clock.now() <= clock.now()
+
+
+def test_waits_end_when_their_time_has_come(kernel):
+    """In the loop's seconds, which are ours; what is past is not waited for."""
+    clock = kernel.clock()
+    assert clock.wait_s(clock.now() + 5.0) == pytest.approx(5.0)
+    assert clock.wait_s(clock.now() - 5.0) == 0.0
+
+
+def test_a_server_lives_by_the_clock_it_is_given(run, data):
+    """A day passes at once where the clock says so, and its deadlines with it."""
+
+    class Rehearsed:
+        behind_s = 0.0
+
+        def __init__(self) -> None:
+            self.now_s = 1_700_000_000.0
+
+        def now(self) -> float:
+            return self.now_s
+
+        def wait_s(self, until_s: float) -> float:
+            return 0.001 if until_s > self.now_s else 0.0
+
+    async def main() -> None:
+        clock = Rehearsed()
+        config = Config.model_validate(
+            {"coap": {"host": "127.0.0.1", "port": 0}, "store": {"directory": data}}
+        )
+        async with Server(config, clock=clock) as server:
+            package = await server.add_package(b"new" * 100, version="V2")
+            campaign = await server.create_campaign(name="c", package=package.pid, endpoints=["absent"])
+            assert campaign.created_s == clock.now_s
+            clock.now_s += 24 * 3600.0
+            ended = await server.ended(campaign.id)
+            assert ended.counts.failures == {Failure.ONLINE_TIMEOUT: 1}
+            assert server.committing_s == 0.0
+
+    run(main())

@@ -109,6 +109,21 @@ def test_a_question_of_an_earlier_state_is_not_repeated(house):
     assert device.executed == 1
 
 
+def test_a_question_of_an_earlier_state_stands_behind_after_a_restart(house):
+    """4/0 that is not answered does not keep 4/0/8 waiting again, and is not repeated when it is lost."""
+    house.device()
+    house.campaign(EP)
+    until(house, Read, (4, 0))
+    house.desk.asleep.add(EP)  # as far as it is heard, that is
+    house.clock(90)
+    assert house.state() == "query_cell"
+    house.kill()
+    house.commit()
+    assert [tuple(each.path) for each in house.desk.waiting[EP]] == [(4, 0, 8), (4, 0)]
+    lose(house, house.desk.waiting[EP][1])
+    assert [tuple(each.path) for each in house.desk.waiting[EP]] == [(4, 0, 8)]
+
+
 @pytest.mark.parametrize("path", [(5, 0, 3), (5, 0, 1), (5, 0, 2), (5, 0, 5)])
 def test_a_new_registration_in_the_middle(house, path):
     """T17, T26: task, commands and tokens are kept; 5/0/3 is observed again."""

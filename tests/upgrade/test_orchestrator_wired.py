@@ -6,10 +6,13 @@ import random
 
 import pytest
 
+from headgate.fleet.pcp_client import Generation, PcpProfile
 from headgate.store import tables
 from headgate.upgrade.admission import Limits
 from headgate.upgrade.failure import Failure
-from orchestra import LINKS_1_1
+from orchestra import LINKS_1_1, TARGET
+from orchestra_pcp import BODY
+from orchestra_pcp import PLAN as SOFTWARE_PLAN
 from wired import WiredHouse
 
 
@@ -96,4 +99,55 @@ def test_many_over_a_lossy_network_killed_at_random(tmp_path, seed):
     assert {row["failure"] for row in house.rows(tables.tasks)} <= {None, Failure.STORAGE.value}, (
         f"seed {seed}"
     )
+    house.close()
+
+
+@pytest.mark.parametrize("generation", Generation)
+def test_a_device_is_upgraded_by_pcp(wired, generation):
+    """The same by notifications of 19/0/0 and writes to 19/1/0."""
+    device = wired.software_device(pcp=PcpProfile(generation=generation))
+    wired.run()
+    wired.campaign("ep-1", plan=SOFTWARE_PLAN)
+    wired.until_idle(600)
+    assert wired.state() == "success"
+    assert (device.client.version, device.client.image) == (TARGET, BODY)
+    assert wired.desk.sizes()["observations"] == len(wired.rows(tables.observations)) == 3
+    wired.check_counters()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_by_pcp_over_a_lossy_network_killed_at_random(tmp_path, seed):
+    """Each has the old image or the new one, and its task says which."""
+    chance = random.Random(seed)
+    house = WiredHouse(tmp_path, seed=seed, loss=0.05, limits=Limits(class_0=3))
+    for number in range(8):
+        generation = chance.choice(list(Generation))
+        pcp = PcpProfile(generation=generation, repeat_s=4.0, copies=chance.choice([1, 1, 5]))
+        house.software_device(f"ep-{number}", cell_id=chance.choice([7, 8]), pcp=pcp)
+    while len(house.desk) < 8:
+        if not house.step():
+            house.now += 1.0
+    house.campaign(plan=SOFTWARE_PLAN)
+    house.step()
+    house.commit()
+    kills = 0
+    start_s = house.now
+    while house.orchestrator.roster.running:
+        assert house.now - start_s < 6 * 3600, f"seed {seed}"
+        if kills < 8 and chance.random() < 0.02:
+            kills += 1
+            house.kill()
+        for each in house.orchestrator.occupancy():
+            assert each.held <= each.limit, f"seed {seed}"
+        if not house.step():
+            house.now += 1.0
+    house.commit()
+    states = {row["endpoint"]: row["state"] for row in house.rows(tables.tasks)}
+    for endpoint, device in house.devices.items():
+        log = [(row["at_s"] - start_s, row["what"]) for row in house.rows(tables.events, endpoint=endpoint)]
+        assert device.client.image in (None, BODY), f"seed {seed}: {log}"
+        if states[endpoint] == "success":
+            assert device.client.image == BODY, f"seed {seed}: {log}"
+    counters = house.check_counters()
+    assert counters.get("state success", 0) >= 7, f"seed {seed}: {counters}"
     house.close()

@@ -24,10 +24,10 @@ from headgate.upgrade.object19 import (
     message_of,
 )
 from headgate.upgrade.software_choices import outside
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.task import State
 from headgate.wire.pcp import encode, frame, identify
 from headgate.wire.pcp_messages import SegmentAnswer, Sender
-from negotiations import NOON_S, OLD, SEGMENT, SOFTWARE_PLAN, TARGET, Script
+from negotiations import OLD, SEGMENT, SOFTWARE_PLAN, TARGET, Script
 
 FAILED, LOST = Failure.UPDATE_FAILED, Failure.CONNECTION_LOST
 CAUSES = {
@@ -126,14 +126,13 @@ def test_a_finished_task_answers_nothing_by_itself(software):
 
 def test_what_a_device_without_a_task_is_answered():
     """21: 80. 22 and 24: 00 for the last task of the device, 80 where there was none."""
-    last = Task.created(id="1", endpoint="ep", plan=SOFTWARE_PLAN, now=NOON_S)
     no_segment = (AnswerSegment(segment_index=0, result=0x80),)
-    assert outside(SEGMENT, last) == outside(SEGMENT, None) == no_segment
-    assert outside(DownloadReported(result=5), last) == (ConfirmDownload(),)
-    assert outside(DownloadReported(result=5), None) == (ConfirmDownload(result=0x80),)
+    assert outside(SEGMENT, known=True) == outside(SEGMENT, known=False) == no_segment
+    assert outside(DownloadReported(result=5), known=True) == (ConfirmDownload(),)
+    assert outside(DownloadReported(result=5), known=False) == (ConfirmDownload(result=0x80),)
     report = UpgradeReported(result=0x0A, version=OLD)
-    assert outside(report, last) == (ConfirmUpgrade(),)
-    assert outside(report, None) == (ConfirmUpgrade(result=0x80),)
+    assert outside(report, known=True) == (ConfirmUpgrade(),)
+    assert outside(report, known=False) == (ConfirmUpgrade(result=0x80),)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_what_a_device_without_a_task_is_answered():
 )
 def test_nothing_else_is_owed_an_answer(event):
     """Answers are not answered."""
-    assert outside(event, None) == ()
+    assert outside(event, known=False) == ()
 
 
 # -- as frames --

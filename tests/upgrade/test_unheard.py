@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headgate.upgrade.events import CommandUnanswered, ExecuteAccepted, ExecuteRefused
+from headgate.upgrade.events import CommandUnanswered, DeviceHeard, ExecuteAccepted, ExecuteRefused
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.object5 import (
     ExecuteUpdate,
@@ -12,7 +12,9 @@ from headgate.upgrade.object5 import (
     ObserveState,
     ReadResult,
     ReadState,
+    ResultReported,
     StateReported,
+    UriAccepted,
     UriRefused,
     WriteUri,
 )
@@ -45,6 +47,17 @@ def test_a_refusal_after_a_loss_is_weighed_as_any(script):
     script.device(UriRefused(code="4.00")).server(ReadState())
     script.device(StateReported(state=0, asked=True)).server(*script.asked)
     script.ends(State.FAILED, Failure.INVALID_URI)
+
+
+def test_a_failure_that_overtook_the_answer_to_the_uri_is_asked_after(script):
+    """It failed before its first block, and said so while its 2.04 was lost: T_dl_start is not to decide."""
+    script.reach(State.WRITE_URI).device(StateReported(state=1), StateReported(state=0))
+    script.device(UriAccepted()).stands(State.WAIT_START)
+    script.clock(50).device(DeviceHeard()).stands(State.WAIT_START)
+    script.clock(20).device(DeviceHeard()).server(ReadState())
+    script.device(StateReported(state=0, asked=True)).server(ReadResult())
+    script.device(ResultReported(result=9))
+    script.server(*script.asked).ends(State.FAILED, Failure.INVALID_URI)
 
 
 @pytest.mark.parametrize("state", AFTER_IT_HEARD)

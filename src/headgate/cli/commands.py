@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.demo import Demo
 from headgate.cli.fleet import FleetRun
 from headgate.cli.serving import FileServer, collect
 from headgate.errors import HeadgateError, StoreError
 from headgate.fleet.faults import FAULTS
 from headgate.fleet.population import Population
+from headgate.fleet.profile import QUEUE_WINDOW_S
 from headgate.fleet.radio import LinkSettings
 
 app = typer.Typer(
@@ -178,18 +178,51 @@ def serve(
 
 @app.command()
 def demo(
-    devices: Annotated[int, typer.Option(min=2, max=100_000, help="Virtual devices.")] = 1000,
-    size: Annotated[int, typer.Option(min=1, max=16 << 20, help="Bytes of the generated package.")] = 256
-    << 10,
-    loss: Annotated[float, typer.Option(min=0, max=0.5, help="Share of datagrams lost, each way.")] = 0.02,
-    movers: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of devices that resume from a new port half-way.")
-    ] = 0.2,
+    devices: Annotated[int, typer.Option(min=1, max=30_000, help="Simulated devices.")] = 2000,
+    cells: Annotated[int, typer.Option(min=1, max=10_000, help="Radio cells they are in.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 1,
-    threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate edge`.")] = 0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=1, max=10_000, help="How much faster than life time goes, at most: it waits for this machine."
+        ),
+    ] = 200.0,
+    loss: Annotated[float, typer.Option(min=0, max=0.2, help="Share of datagrams lost, each way.")] = 0.02,
+    faulty: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of faulty devices; every fault has its turn.")
+    ] = 0.05,
+    size: Annotated[int, typer.Option(min=64, max=1 << 20, help="Bytes of the package.")] = 16 << 10,
+    threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate serve`.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
+    exit: Annotated[
+        bool,
+        typer.Option("--exit", help="End when all is over; on a terminal the server else stays for a look."),
+    ] = False,
 ) -> None:
-    """Download one package to many virtual devices over a lossy network, and check every digest."""
-    shown = Demo(devices=devices, size_bytes=size, loss=loss, movers=movers, seed=seed, threads=threads)
+    """Upgrade a simulated fleet: server, devices and a firmware campaign, in a temporary directory.
+
+    60, 30 and 10 % of the devices are in radio classes 0, 1 and 2; a fifth changes its port, a third has some
+    oddity, a few lose power in mid-download. At the end stands who ended how: exit code 0 if every healthy
+    device holds the new version, each fault ended in its published cause, no cell held more devices than its
+    limit and no slot lay idle while someone waited; else 1, and what does not hold is named.
+
+    All simulated times pass alike, for the server too: its 60 min and 24 h are those of `headgate serve`.
+    """
+    # These bring a database and more along, which the other commands need not wait for.
+    from headgate.cli.demo import Demo
+
+    shown = Demo(
+        devices=devices,
+        cells=cells,
+        seed=seed,
+        speed=speed,
+        loss=loss,
+        faulty=faulty,
+        size_bytes=size,
+        threads=threads,
+        json=json,
+        exit=exit,
+    )
     with explained():
         raise typer.Exit(run(shown.run))
 
@@ -232,7 +265,10 @@ def fleet(
     target_version: Annotated[
         str, typer.Option(help="What they run after an update, where the package does not say it.")
     ] = "V2.0",
-    report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 300.0,
+    report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 60.0,
+    awake: Annotated[
+        float, typer.Option(min=1, help="Seconds of theirs that they listen after a message.")
+    ] = QUEUE_WINDOW_S,
     prefix: Annotated[str, typer.Option(help="Before the number in their names.")] = "urn:dev:headgate-",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
 ) -> None:
@@ -251,6 +287,7 @@ def fleet(
         version=version,
         target_version=target_version,
         report_interval_s=report,
+        awake_s=awake,
         prefix=prefix,
     )
     shown = FleetRun(

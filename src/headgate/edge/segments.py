@@ -14,6 +14,7 @@ from headgate.engine.segments import Offer, SegmentGrant, Segments
 from headgate.errors import GrantLimitError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, CONTENT_FORMAT, PUT, URI_PATH
+from headgate.wire.pcp_messages import version_field
 
 DOWNLINK = ("19", "1", "0")
 """Where PCP frames are written: LwM2M object 19, BinaryAppDataContainer, instance 1."""
@@ -110,9 +111,11 @@ def offer_of(segments: Segments, *, version: str, root: tuple[str, ...] = (), wa
 
     `root` are the path segments of their alternate path (LwM2M core 6.2.1), if they have one. `wait_s` is how
     long an answer that was not acknowledged may be under way before a copy of its request is answered again:
-    above the round trip of the devices' radio class.
+    above the round trip of the devices' radio class. Raises FormatError for a version that no device could
+    ask for.
     """
-    return Offer(segments, version=version.encode(), downlink=downlink_options(root), wait_s=wait_s)
+    asked = version_field(version).rstrip(b"\0")
+    return Offer(segments, version=asked, downlink=downlink_options(root), wait_s=wait_s)
 
 
 def downlink_options(root: tuple[str, ...] = ()) -> bytes:

@@ -20,6 +20,7 @@ Knows bodies and blocks, but neither peers nor time: `requests` and `turns` move
     SENT ACKNOWLEDGED FAILED    a response, and more blocks to come     QUEUED          responded
     SENT ACKNOWLEDGED FAILED    the response, whole                     ANSWERED        responded
     ANSWERED                    a notification                          ANSWERED        responded
+    any but ANSWERED            the caller gives it up                  FAILED          give_up
     any, of an observation      the caller cancels it                   QUEUED          cancel
     any                         the caller forgets it                   gone            forget
 

@@ -30,6 +30,12 @@ class Host(Protocol):
     def reboot(self, now: float) -> None:
         """Go down and come up again."""
 
+    def power_cut(self, now: float) -> None:
+        """The same, without having meant to."""
+
+    def leave(self, now: float, *, goodbye: bool) -> None:
+        """Never be heard again."""
+
 
 class Container(Protocol):
     """What a device does with its data container."""
@@ -53,6 +59,10 @@ class Container(Protocol):
     def active(self) -> bool:
         """Whether the device has to stay awake for it."""
 
+    @property
+    def version(self) -> str | None:
+        """What runs, where it is upgraded by way of its container."""
+
 
 Make = Callable[[Host], Container]
 
@@ -61,6 +71,7 @@ class DataContainer:
     """Keeps what was written, and tells of a meter."""
 
     active = False
+    version = None
 
     def __init__(self, host: Host) -> None:
         self.received: list[bytes] = []

@@ -47,6 +47,7 @@ from headgate.fleet.objects import (
 )
 from headgate.fleet.observations import Observation, Observations
 from headgate.fleet.outcome import Outcome
+from headgate.fleet.pcp_container import PcpContainer
 from headgate.fleet.profile import Moves, Profile, Report
 from headgate.fleet.radio import UNKNOWN_CLASS
 from headgate.fleet.registration import Registration, uint
@@ -68,8 +69,9 @@ class Device:
     """One device, from its first boot on."""
 
     def __init__(
-        self, profile: Profile, rng: random.Random, now: float, *, container: Make = DataContainer
+        self, profile: Profile, rng: random.Random, now: float, *, container: Make | None = None
     ) -> None:
+        """`container` is what object 19 is for, where the profile does not say it."""
         self.profile = profile
         self.log = Outcome()
         self.alarms = Alarms()
@@ -83,13 +85,17 @@ class Device:
         self._kept: Observation | None = None  # of 5/0/3, from before a reboot
         self._on = False
         self._requests = Requests(self)
-        self._wake_up_messaging()
+        self._begin_messaging()
         self.firmware = Firmware(self)
-        self.container: Container = container(self)
+        self.container: Container
+        if profile.pcp is not None and container is None:
+            self.container = PcpContainer(self, profile.pcp)
+        else:
+            self.container = (container or DataContainer)(self)
         if not profile.misbehaviour.never_boots:
             self.alarms.set("boot", now + profile.boot_after_s, self._boot)
 
-    def _wake_up_messaging(self) -> None:
+    def _begin_messaging(self) -> None:
         """New sockets' worth of messaging, with nothing under way."""
         profile, rng = self.profile, self._rng
         self.main = Messaging(rng, profile.timing, self._requested, first_id=profile.first_message_id)
@@ -124,9 +130,7 @@ class Device:
     def take(self, socket: int = MAIN) -> list[bytes]:
         """The datagrams to send from the socket, in this order; to be called after every other call."""
         messaging = self._download if socket == DOWNLOAD else self.main
-        outbox = messaging.outbox
-        if outbox:
-            messaging.outbox = []
+        outbox, messaging.outbox = messaging.outbox, []
         return outbox
 
     def generation(self, socket: int = MAIN) -> int:
@@ -140,8 +144,8 @@ class Device:
 
     @property
     def version(self) -> str:
-        """What runs: 3/0/3."""
-        return self.firmware.version
+        """What runs, of what is upgraded: the software of a PCP device, else the firmware (3/0/3)."""
+        return self.container.version or self.firmware.version
 
     @property
     def powered(self) -> bool:
@@ -184,7 +188,7 @@ class Device:
     def _boot(self, now: float) -> None:
         self._on = True
         self.asleep = False
-        self._wake_up_messaging()
+        self._begin_messaging()
         self._generations[MAIN] += 1
         if self._kept is not None:
             self.observations.restore(STATE, self._kept)

@@ -60,6 +60,15 @@ class Phase(Enum):
     REPORTING = "reporting"
 
 
+class Installs(Enum):
+    """What an installation comes to, where it is begun."""
+
+    TARGET = "the target version runs, and 24 tells"
+    REVERTS = "the old version runs, and 24 tells of success"
+    HANGS = "the old version runs on, and nothing is told"
+    DIES = "nothing is ever heard again"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PcpProfile:
     """What kind of PCP device one is. The results are those of a healthy one unless said otherwise."""
@@ -80,6 +89,13 @@ class PcpProfile:
     """What 23 is answered by."""
     upgrades: int = ResultCode.OK
     """What 24 reports."""
+    queries: int = ResultCode.OK
+    """What 19 is answered by."""
+    deaf_to: frozenset[int] = frozenset()
+    """Messages, by their code, that it does not react to."""
+    stalls: int | None = None
+    """After this many segments it asks for no more."""
+    installs: Installs = Installs.TARGET
 
 
 @dataclass(slots=True)
@@ -109,6 +125,8 @@ class PcpClient:
         self.download: Download | None = None
         self.reboots = False
         """The device shall reboot, and call `registered` when it is back."""
+        self.dead = False
+        """The device shall be switched off for good."""
         self.requests: list[int] = []
         """Segment indexes in the order in which they were asked for, repetitions and copies among them."""
         self._older = profile.generation is Generation.OLDER
@@ -121,6 +139,12 @@ class PcpClient:
         """Whether the device has to stay awake."""
         return self.phase is not Phase.IDLE
 
+    @property
+    def finishing(self) -> bool:
+        """Whether all that is left is to tell how the upgrade ended."""
+        failed = self.phase is Phase.DOWNLOADED and self.profile.downloads != ResultCode.OK
+        return failed or self.phase is Phase.REPORTING
+
     # -- what comes --
 
     def handle(self, frame: bytes, now: float) -> Frames:
@@ -128,10 +152,12 @@ class PcpClient:
         if self._stopped_by(frame):
             self._forget()
             return []
+        if len(frame) > 3 and frame[3] in self.profile.deaf_to:
+            return []
         match identify(frame, Sender.PLATFORM).message:
             case VersionQuery():
                 named = self.version if self._older or self._told is None else self._told
-                return said(VersionAnswer(version=named))
+                return said(VersionAnswer(result=self.profile.queries, version=named))
             case VersionNotification() as notification:
                 return self._notified(notification, now)
             case SegmentAnswer(result=ResultCode.OK) as answer:
@@ -193,6 +219,8 @@ class PcpClient:
         if self.profile.executes == ResultCode.OK:
             self.phase = Phase.INSTALLING
             self._timer_s = now + self.profile.install_s
+        else:
+            self.phase, self._timer_s = Phase.IDLE, None  # the segments stay, for the next 20
         return said(ExecuteAnswer(result=self.profile.executes))
 
     # -- what is asked --
@@ -206,6 +234,9 @@ class PcpClient:
             return self._say(DownloadReport(result=self.profile.downloads), now)
         self.phase = Phase.DOWNLOADING
         index = len(have.segments)
+        if self.profile.stalls is not None and index >= self.profile.stalls:
+            self._timer_s = None
+            return []
         self.requests.extend([index] * self.profile.copies)
         return self._say(SegmentRequest(target_version=have.target_version, segment_index=index), now)
 
@@ -233,9 +264,15 @@ class PcpClient:
         return []
 
     def _installed(self) -> None:
-        have = self.download
+        have, installs = self.download, self.profile.installs
         assert have is not None
-        if self.profile.upgrades == ResultCode.OK:
+        if installs is Installs.DIES:
+            self.dead = True
+            return
+        if installs is Installs.HANGS:
+            self._forget()
+            return
+        if self.profile.upgrades == ResultCode.OK and installs is Installs.TARGET:
             self.version = have.target_version
             self.image = b"".join(have.segments)
         self._report = UpgradeReport(result=self.profile.upgrades, version=self.version)

@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 
 from headgate.fleet.device import Device
 from headgate.fleet.faults import FAULTS, faulty
-from headgate.fleet.profile import QUIRKS, STYLES, Moves, Profile, with_quirk
+from headgate.fleet.pcp_client import Generation, PcpProfile
+from headgate.fleet.pcp_faults import PCP_FAULTS, faulty_pcp
+from headgate.fleet.profile import QUEUE_WINDOW_S, QUIRKS, STYLES, Moves, Profile, with_quirk
 from headgate.fleet.radio import COVERAGES, Conditions, conditions
 
 CELL_ID_FIRST = 0x0B2F6000
-CUT_BETWEEN = (2, 40)  # blocks after which power goes
+CUT_BETWEEN = (2, 40)  # blocks or segments after which power goes
+GENERATIONS = tuple(Generation)
+REPEAT_BETWEEN_S = (2.0, 4.0)
+COPIES = (1, 1, 1, 5)
+MUTE = frozenset({"merged notifications", "no notifications"})
+"""Quirks of firmware devices. PCP speaks by notifications: one that is left out is never said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +44,14 @@ class Population:
     faulty: float = 0.0
     faults: Sequence[str] = tuple(FAULTS)
     quirky: float = 0.3
-    """Healthy devices with one of `profile.QUIRKS`."""
+    """Healthy devices with one of the quirks."""
+    quirks: Sequence[str] = tuple(name for name in QUIRKS if name != "silent on TLV")
+    """Of `profile.QUIRKS`. What silences a device costs its server a whole CoAP exchange: 93 s, and no less
+    for devices that live faster. That belongs into fleets of speed 1."""
+    software: float = 0.0
+    """Devices that are upgraded by PCP, of either generation in turn; some of them send each request several
+    times. Their faults are those of `pcp_faults`, each in its turn."""
+    pcp_faults: Sequence[str] = tuple(PCP_FAULTS)
     power_cuts: float = 0.05
     """Healthy devices that lose power in the middle of a download."""
     styles: Sequence[str] = tuple(STYLES)
@@ -45,7 +59,12 @@ class Population:
     target_version: str = "V2.0"
     boot_within_s: float = 60.0
     """They are switched on evenly over this time."""
-    report_interval_s: float = 300.0
+    report_interval_s: float = 60.0
+    """Where a datagram was lost, the next report is the next occasion: several have to come within the 180 s
+    that most steps of an upgrade may take."""
+    awake_s: float = QUEUE_WINDOW_S
+    """How long they listen after a message. A server's retransmissions do not get faster with the devices:
+    a fleet of speed 20 that shall hear the same ones listens for 400 s of its own."""
     lifetime_s: int = 86400
     prefix: str = "urn:dev:headgate-"
 
@@ -60,12 +79,14 @@ class Population:
         rng.shuffle(styles)
         healthy = [number for number in order if number not in faults]
         rng.shuffle(healthy)
-        quirks = self._spread(healthy, self.quirky, tuple(QUIRKS))
+        quirks = self._spread(healthy, self.quirky, self.quirks)
         rng.shuffle(healthy)
         cuts = self._spread(healthy, self.power_cuts, ("cut",))
         rng.shuffle(order)
         moves = self._spread(order, self.moving, (Moves.WAKE.name, Moves.UPDATE.name))
-        made = []
+        software = self._software()
+        made: list[Profile] = []
+        pcp_faulty: list[int] = []
         for number in range(self.devices):
             profile = replace(
                 STYLES[styles[number]],
@@ -74,18 +95,25 @@ class Population:
                 target_version=self.target_version,
                 lifetime_s=self.lifetime_s,
                 report_interval_s=self.report_interval_s,
+                awake_s=self.awake_s,
                 boot_after_s=rng.uniform(0.0, self.boot_within_s),
                 radio=self._conditions(rng, classes[number], number % self.cells),
                 coverage=COVERAGES[classes[number]],
             )
-            if number in quirks:
+            if number in software:
+                profile = replace(profile, pcp=software[number])
+            if number in quirks and not (number in software and quirks[number] in MUTE):
                 profile = with_quirk(profile, quirks[number])
             if number in moves:
                 profile = replace(profile, moves=Moves[moves[number]])
             if number in cuts:
                 profile = replace(profile, power_cuts=(rng.randint(*CUT_BETWEEN),))
-            if number in faults:
+            if number in faults and number not in software:
                 profile = faulty(profile, faults[number])
+            elif number in faults:
+                names = self.pcp_faults
+                profile = faulty_pcp(profile, names[len(pcp_faulty) % len(names)])
+                pcp_faulty.append(number)
             made.append(profile)
         return made
 
@@ -95,6 +123,19 @@ class Population:
             Device(profile, random.Random(f"{self.seed} {profile.endpoint}"), now)
             for profile in self.profiles()
         ]
+
+    def _software(self) -> dict[int, PcpProfile]:
+        """The PCP devices; drawn apart, so that the others are what they would be without them."""
+        rng = random.Random(f"{self.seed} software")
+        chosen = rng.sample(range(self.devices), round(self.software * self.devices))
+        return {
+            number: PcpProfile(
+                generation=GENERATIONS[place % len(GENERATIONS)],
+                repeat_s=rng.uniform(*REPEAT_BETWEEN_S),
+                copies=rng.choice(COPIES),
+            )
+            for place, number in enumerate(chosen)
+        }
 
     def _spread(self, order: Sequence[int], share: float, names: Sequence[str]) -> dict[int, str]:
         """The first of `order`, as many as `share` of all devices, with the names in turn."""

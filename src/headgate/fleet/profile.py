@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from headgate.fleet.messaging import Timing
+from headgate.fleet.pcp_client import PcpProfile
 from headgate.fleet.radio import NEAR, Conditions, Coverage
 from headgate.wire.formats import ContentFormat
 from headgate.wire.resources import Path
@@ -106,6 +107,10 @@ class Profile:
     coverage: Coverage = NEAR
     radio: Conditions = FIRST_CELL
 
+    # Software.
+    pcp: PcpProfile | None = None
+    """For a device that is upgraded by PCP: its application, which has the `version` above."""
+
     # Registration.
     lwm2m: str = "1.1"
     lifetime_s: int = 86400
@@ -199,7 +204,7 @@ class Profile:
     patience: int = 5
     """So often an unanswered block is asked for anew before the connection counts as lost."""
     power_cuts: tuple[int, ...] = ()
-    """Power goes after this many blocks of one download, each once."""
+    """Power goes after this many blocks of one download, or segments, each once."""
     power_cut_s: float = 30.0
 
     @property

@@ -7,8 +7,9 @@
 Sockets are watched by one epoll of ours, which the loop watches: waking up costs the loop one callback,
 however many devices have something to read. All devices share one heap of timers and one `call_at`.
 
-Time. `fleet.now` is the devices' clock: seconds since `started_s`, `speed` times as fast as ours. Everything
-that takes time in a device or on a link is divided by `speed` alike. Server timers are the server's own.
+Time. `fleet.now` is the devices' clock: seconds since `started_s`, `speed` times as fast as ours, or a clock
+that is given. Everything that takes time in a device or on a link goes by it. Server timers are the server's
+own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import select
 import socket
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from headgate.fleet.attached import Attached, Departure
 from headgate.fleet.device import DOWNLOAD, Device
@@ -42,6 +43,34 @@ CellClass = tuple[int | None, str]
 COUNTED = ("sent", "received", "send_failed", "receive_failed", "moved", "unreachable")
 
 
+class Clock(Protocol):
+    """A time that passes as it likes, but not back."""
+
+    def now(self) -> float:
+        """The time."""
+
+    def wait_s(self, until_s: float) -> float:
+        """How long the event loop is to wait until then, in its own seconds. It may wake too early."""
+
+
+class LoopClock:
+    """The running loop's time, so many times as fast."""
+
+    def __init__(self, speed: float, started_s: float) -> None:
+        self._speed = speed
+        self._started_s = started_s
+        self._loop = asyncio.get_running_loop()
+        self._began_s = self._loop.time()
+
+    def now(self) -> float:
+        """Seconds since `started_s`."""
+        return self._started_s + (self._loop.time() - self._began_s) * self._speed
+
+    def wait_s(self, until_s: float) -> float:
+        """How long the loop waits until then."""
+        return (until_s - self.now()) / self._speed
+
+
 class Fleet:
     """Devices on the air. Made without a loop; `start` or `async with` switches them on."""
 
@@ -54,8 +83,12 @@ class Fleet:
         seed: int = 0,
         speed: float = 1.0,
         started_s: float = 0.0,
+        clock: Clock | None = None,
     ) -> None:
-        """`started_s` is the time by the devices' clock at which the fleet is started."""
+        """`started_s` is the time by the devices' clock at which the fleet is started.
+
+        With a `clock`, that is the devices' clock, whatever the other two say.
+        """
         if speed <= 0.0:
             raise ValueError(f"a speed above 0 was wanted, {speed} came")
         self.devices = list(devices)
@@ -68,7 +101,7 @@ class Fleet:
             for number, each in enumerate(self.devices)
         ]
         self._started_s = started_s
-        self._began_s = 0.0
+        self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoll: select.epoll | None = None
         self._open: dict[tuple[int, int], tuple[int, socket.socket]] = {}  # generation and socket
@@ -79,9 +112,12 @@ class Fleet:
     @property
     def now(self) -> float:
         """The devices' clock."""
-        if self._loop is None:
-            return self._started_s
-        return self._started_s + (self._loop.time() - self._began_s) * self.speed
+        return self._started_s if self._clock is None else self._clock.now()
+
+    @property
+    def behind_s(self) -> float:
+        """How late the devices are in doing what is due, by their clock."""
+        return max(0.0, self.now - self._heap[0][0]) if self._heap and self._epoll is not None else 0.0
 
     # -- life --
 
@@ -98,7 +134,8 @@ class Fleet:
         """Switch the devices on, each at its time. Raises OSError where there are not files enough."""
         raise_file_limit(SPARE_FILES + sum(1 + each.profile.own_socket for each in self.devices))
         self._loop = asyncio.get_running_loop()
-        self._began_s = self._loop.time()
+        if self._clock is None:
+            self._clock = LoopClock(self.speed, self._started_s)
         self._epoll = select.epoll()
         self._loop.add_reader(self._epoll.fileno(), self._readable)
         for number in range(len(self._attached)):
@@ -217,8 +254,8 @@ class Fleet:
         assert self._loop is not None
         if not self._heap or self._epoll is None:
             return
-        at_s = self._began_s + (self._heap[0][0] - self._started_s) / self.speed
-        at_s = max(at_s, self._loop.time() + WAIT_MIN_S)
+        assert self._clock is not None
+        at_s = self._loop.time() + max(self._clock.wait_s(self._heap[0][0]), WAIT_MIN_S)
         if self._timer is not None:
             if self._timer.when() <= at_s:
                 return

@@ -174,8 +174,15 @@ class LwM2mServer:
             self._queue.drop(device, command, now)
 
     def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
-        """Know an observation that an earlier process made. Registrations are restored before."""
-        self._queue.remember(self._devices.make(endpoint), path, token, now)
+        """Know an observation that an earlier process made. Registrations are restored before.
+
+        Raises ExchangeLimitError when too many tokens are alive.
+        """
+        device = self._devices.make(endpoint)
+        try:
+            self._queue.remember(device, path, token, now)
+        finally:
+            self._devices.let_go(device)
 
     def forget(self, token: bytes, now: float) -> None:
         """Let an observation's token die. An unknown one is no fault."""

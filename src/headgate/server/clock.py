@@ -10,8 +10,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 DRAWN_SHARE = 0.05  # how much faster or slower: a leap of an hour is made good in 20 hours
+
+
+class Time(Protocol):
+    """What a Server lives by. Of whoever rehearses, it may pass faster than ours."""
+
+    @property
+    def behind_s(self) -> float:
+        """How far the wall clock is ahead."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, never back."""
+
+    def wait_s(self, until_s: float) -> float:
+        """How long the event loop is to wait until then, in its own seconds. It may wake too early."""
 
 
 class Clock:
@@ -42,3 +57,7 @@ class Clock:
         drawn_s = DRAWN_SHARE * passed_s
         self._now += passed_s + min(max(ahead_s, -drawn_s), drawn_s)
         return self._now
+
+    def wait_s(self, until_s: float) -> float:
+        """How long from now until then."""
+        return max(0.0, until_s - self.now())

@@ -85,6 +85,7 @@ class ServerDesk:
         product: str,
         source_versions: Sequence[str],
         check_code: int | None,
+        segment_size_bytes: int | None,
     ) -> str:
         """Keep a package; its PID."""
         package = await self._server.add_package(
@@ -95,6 +96,7 @@ class ServerDesk:
             product=product,
             source_versions=source_versions,
             check_code=check_code,
+            segment_size_bytes=segment_size_bytes,
         )
         return package.pid.hex()
 

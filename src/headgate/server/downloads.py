@@ -7,14 +7,19 @@ loads what its tasks were granted before the edge serves. A grant of anything el
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from headgate.edge import Edge, Grant
+from headgate.edge.segments import SegmentDownload, offer_of
 from headgate.engine.package import Package
+from headgate.engine.segments import Offer, Segments
 from headgate.errors import HeadgateError, PackageError
 from headgate.server.logs import logger
+from headgate.upgrade.negotiator import SegmentsWanted
 
 log = logger()
 
@@ -26,6 +31,17 @@ class PackageFile:
     path: Path
     sha256: str
     check_code: int | None
+    segment_size_bytes: int
+    """0 where it travels in blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A package that can be granted."""
+
+    package: Package
+    segments: Segments | None
+    """Where it travels in segments."""
 
 
 class EdgeDownloads:
@@ -35,9 +51,13 @@ class EdgeDownloads:
         """`find` raises PackageError for a package that there is not."""
         self._edge = edge
         self._find = find
-        self._loaded: dict[bytes, Package] = {}
+        self._loaded: dict[bytes, Loaded] = {}
         self._granted: dict[tuple[str, bytes], Grant] = {}
         self._wanted: dict[bytes, set[str]] = {}
+        self._in_segments: dict[tuple[str, bytes], SegmentDownload] = {}
+        self._offers: dict[SegmentsWanted, Offer] = {}  # without tokens
+        self._segments_wanted: dict[bytes, dict[str, SegmentsWanted]] = {}
+        self._bodies: dict[bytes, memoryview] = {}
 
     # -- for the orchestrator --
 
@@ -47,12 +67,12 @@ class EdgeDownloads:
 
     def grant(self, endpoint: str, pid: bytes) -> None:
         """Let the device download; again is the same."""
-        package = self._loaded.get(pid)
-        if package is None:
+        loaded = self._loaded.get(pid)
+        if loaded is None:
             self._wanted.setdefault(pid, set()).add(endpoint)
             return
         try:
-            self._granted[endpoint, pid] = self._edge.grant(package, endpoint)
+            self._granted[endpoint, pid] = self._edge.grant(loaded.package, endpoint)
         except HeadgateError as error:
             # The device is answered 4.04, and its task ends by the failure published for that.
             log.error("a download cannot be granted", endpoint=endpoint, pid=pid.hex(), reason=str(error))
@@ -64,11 +84,61 @@ class EdgeDownloads:
         if grant is not None:
             self._edge.withdraw(grant)
 
+    def grant_segments(self, endpoint: str, wanted: SegmentsWanted) -> None:
+        """Answer the device's segment requests; again is the same, under what tokens there are more now."""
+        loaded = self._loaded.get(wanted.pid)
+        if loaded is None:
+            self._segments_wanted.setdefault(wanted.pid, {})[endpoint] = wanted
+            return
+        offer, grants = self._offer(wanted, loaded), self._edge.segments
+        download = self._in_segments.get((endpoint, wanted.pid))
+        if download is not None and download.admitted.offer is offer:
+            for token in set(wanted.tokens) - download.tokens:
+                grants.admit(download, token)
+            return
+        if download is not None:
+            grants.withdraw(download)
+        try:
+            self._in_segments[endpoint, wanted.pid] = grants.grant(offer, endpoint, tokens=wanted.tokens)
+        except HeadgateError as error:
+            # Its requests come to the orchestrator, which answers them, though not as fast.
+            log.error("segments cannot be granted", endpoint=endpoint, reason=str(error))
+
+    def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
+        """What is the same for all devices of a product in one radio class."""
+        key = replace(wanted, tokens=())
+        offer = self._offers.get(key)
+        if offer is None:
+            segments = loaded.segments
+            assert segments is not None, "software travels in segments"
+            assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
+            offer = self._offers[key] = offer_of(
+                segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
+            )
+        return offer
+
+    def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
+        """Answer them no more; again is the same."""
+        self._segments_wanted.get(pid, {}).pop(endpoint, None)
+        download = self._in_segments.pop((endpoint, pid), None)
+        if download is not None:
+            self._edge.segments.withdraw(download)
+
+    def body(self, pid: bytes) -> memoryview | None:
+        """The bytes of a package that is loaded, for a segment that the edge did not answer."""
+        if pid not in self._loaded:
+            return None
+        body = self._bodies.get(pid)
+        if body is None:
+            with self._find(pid).path.open("rb") as file:
+                body = self._bodies[pid] = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+        return body
+
     # -- for the server --
 
     def progress(self, endpoint: str, pid: bytes) -> Grant | None:
         """The grant of a device, None where it has none."""
-        return self._granted.get((endpoint, pid))
+        return self._granted.get((endpoint, pid)) or self._in_segments.get((endpoint, pid))
 
     async def load(self, pid: bytes) -> None:
         """Have a package ready to be granted. Raises PackageError where there is none, or it is damaged."""
@@ -80,20 +150,25 @@ class EdgeDownloads:
             raise PackageError(
                 f"{file.path} is damaged: its SHA-256 is {package.sha256.hex()}; restore it from a backup"
             )
-        self.adopt(pid, package)
+        await self.adopt(pid, package, file.segment_size_bytes)
 
-    def adopt(self, pid: bytes, package: Package) -> None:
+    async def adopt(self, pid: bytes, package: Package, segment_size_bytes: int) -> None:
         """Take a package that is loaded already, and grant it to whom it was granted before."""
-        self._loaded[pid] = package
+        segments = None
+        if segment_size_bytes:
+            segments = await asyncio.to_thread(Segments, package, size=segment_size_bytes)
+        self._loaded[pid] = Loaded(package, segments)
         for endpoint in self._wanted.pop(pid, ()):
             self.grant(endpoint, pid)
+        for endpoint, wanted in self._segments_wanted.pop(pid, {}).items():
+            self.grant_segments(endpoint, wanted)
 
     async def load_wanted(self, pids: Iterable[bytes]) -> None:
         """Load these, and what was granted before it was loaded.
 
         What cannot be loaded is told, and waits for being added again: its devices are answered 4.04.
         """
-        for pid in {*pids, *self._wanted}:
+        for pid in {*pids, *self._wanted, *self._segments_wanted}:
             try:
                 await self.load(pid)
             except HeadgateError as error:
@@ -104,4 +179,10 @@ class EdgeDownloads:
         self._wanted.pop(pid, None)
         for endpoint, granted in [key for key in self._granted if key[1] == pid]:
             self.withdraw(endpoint, granted)
+        self._segments_wanted.pop(pid, None)
+        for endpoint, granted in [key for key in self._in_segments if key[1] == pid]:
+            self.withdraw_segments(endpoint, granted)
+        for offered in [each for each in self._offers if each.pid == pid]:
+            del self._offers[offered]
+        self._bodies.pop(pid, None)
         self._loaded.pop(pid, None)

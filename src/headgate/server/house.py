@@ -23,7 +23,7 @@ from headgate.edge import DownloadProgressed, DownloadStarted, Edge
 from headgate.errors import StoreError
 from headgate.lwm2m.server import LwM2mServer
 from headgate.server import rooms
-from headgate.server.clock import Clock
+from headgate.server.clock import Time
 from headgate.server.directory import Directory
 from headgate.server.logs import logger
 from headgate.server.packages import Packages
@@ -46,7 +46,6 @@ log = logger()
 class House:
     """Open by `open`, close by `close`; in between its rooms are there to be used."""
 
-    clock: Clock
     edge: Edge
     database: Database
     packages: Packages
@@ -54,9 +53,10 @@ class House:
     orchestrator: Orchestrator
     pump: Pump
 
-    def __init__(self, config: Config, on_commit: Callable[[Batch], None]) -> None:
+    def __init__(self, config: Config, clock: Time, on_commit: Callable[[Batch], None]) -> None:
         """Raises ConfigError for settings that do not go together."""
         self.config = config
+        self.clock = clock
         self._on_commit = on_commit
         self._limits = rooms.limits_of(config)
         self._radio = rooms.radio_of(config)
@@ -68,12 +68,12 @@ class House:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="headgate-writer")
 
     @classmethod
-    async def open(cls, config: Config, on_commit: Callable[[Batch], None]) -> Self:
+    async def open(cls, config: Config, clock: Time, on_commit: Callable[[Batch], None]) -> Self:
         """Build, restore, serve. What fails on the way leaves nothing behind.
 
         Raises ConfigError, StoreError (another server, a newer database, no room) and AddressError.
         """
-        house = cls(config, on_commit)
+        house = cls(config, clock, on_commit)
         try:
             await house._open()
         except BaseException:
@@ -89,7 +89,6 @@ class House:
 
     async def _open(self) -> None:
         closing = self._closing
-        self.clock = Clock()
         closing.callback(self._writer.shutdown)
         directory = Directory(self.config.store.directory)
         closing.callback(directory.close)
@@ -99,7 +98,14 @@ class House:
         self.database = await self.write(Database.open, self.config.store.url or directory.url)
         closing.push_async_callback(self.write, self.database.close)
         files = await asyncio.to_thread(PackageStore, directory.packages)
-        self.packages = Packages(files, self.edge, write=self._write_batch, in_use=self._in_use)
+        self.packages = Packages(
+            files,
+            self.edge,
+            write=self._write_batch,
+            in_use=self._in_use,
+            check_codes=rooms.check_codes_of(self.config),
+            segment_size_bytes=self.config.pcp.segment_size_bytes,
+        )
         self.lwm2m = LwM2mServer(rng=random.SystemRandom(), settings=self._lwm2m, bounds=self._bounds)
         self.orchestrator = Orchestrator(
             lwm2m=self.lwm2m,

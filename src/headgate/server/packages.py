@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,22 @@ from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.store.packages import PackageStore
+from headgate.upgrade.package import (
+    CheckCodes,
+    PackageIdentity,
+    Release,
+    check_release,
+    refuse_conflicts,
+)
 from headgate.upgrade.task import Kind
+from headgate.wire.segmentation import SEGMENT_SIZE_DEFAULT
 
 VERSION_BYTES_MAX = 255
 NAME_MAX = 255
 SOURCE_VERSIONS_MAX = 1000
 CHECK_CODE_MAX = 0xFFFF
 
-Source = Path | bytes
+Source = Path | bytes | Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +53,8 @@ class StoredPackage:
     added_s: float
     check_code: int
     """versionCheckCode: the first two bytes of the PID."""
+    segment_size_bytes: int = 0
+    """Of software; 0 for firmware, which travels in blocks."""
 
 
 class Packages:
@@ -57,12 +67,18 @@ class Packages:
         *,
         write: Callable[[Batch], Awaitable[None]],
         in_use: Callable[[bytes], str | None],
+        check_codes: Callable[[str], CheckCodes] = lambda product: CheckCodes.COMPUTED,
+        segment_size_bytes: int = SEGMENT_SIZE_DEFAULT,
     ) -> None:
-        """`write` commits a batch; `in_use` names what needs a package, None for nothing."""
+        """`write` commits a batch; `in_use` names what needs a package, None for nothing; `check_codes` says
+        what devices of a product are told; software that comes without a segment size is given this one.
+        """
         self._files = files
         self._edge = edge
         self._write = write
         self._in_use = in_use
+        self._check_codes = check_codes
+        self._segment_size_bytes = segment_size_bytes
         self._packages: dict[bytes, StoredPackage] = {}
         self._changing = asyncio.Lock()
         self.downloads = EdgeDownloads(edge, self.file)
@@ -90,12 +106,39 @@ class Packages:
         """Where its bytes are. Raises PackageError for no such package, StoreError for no such file."""
         package = self.get(pid)
         return PackageFile(
-            path=self._files.path(package.sha256), sha256=package.sha256, check_code=package.check_code
+            path=self._files.path(package.sha256),
+            sha256=package.sha256,
+            check_code=package.check_code,
+            segment_size_bytes=package.segment_size_bytes,
         )
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
         """A file of what comes, where packages are kept, to be added from there. Blocking."""
         return self._files.received(chunks)
+
+    def release(self, package: StoredPackage) -> Release:
+        """The package as its product's devices are told of it."""
+        identity = PackageIdentity(
+            sha256=bytes.fromhex(package.sha256),
+            size_bytes=package.size_bytes,
+            version_check_code=package.check_code,
+        )
+        return Release(
+            identity=identity,
+            kind=package.kind,
+            product=package.product or None,
+            version=package.version,
+            segment_size_bytes=package.segment_size_bytes,
+            zero=self._check_codes(package.product) is CheckCodes.ZERO,
+        )
+
+    def check(self, package: StoredPackage) -> Release:
+        """The same, which devices can tell from all others. Raises PackageError where they could not."""
+        release = self.release(package)
+        check_release(release)
+        others = [each for each in self._packages.values() if each.pid != package.pid]
+        refuse_conflicts(release, map(self.release, others))
+        return release
 
     async def add(
         self,
@@ -107,6 +150,7 @@ class Packages:
         product: str,
         source_versions: Iterable[str],
         check_code: int | None,
+        segment_size_bytes: int | None = None,
         now: float,
     ) -> StoredPackage:
         """Keep the bytes, then say so in the database; the same package again is the one that is there.
@@ -125,9 +169,12 @@ class Packages:
             check_text("source version", each, VERSION_BYTES_MAX, empty=False)
         if check_code is not None and not 0 <= check_code <= CHECK_CODE_MAX:
             raise PackageError(f"a versionCheckCode has 16 bits, {check_code} has not")
+        if check_code is None and self._check_codes(product) is CheckCodes.GIVEN:
+            raise PackageError(f"a package of {product or 'any product'} is given a check code")
+        size = self._segment_size(kind, segment_size_bytes)
         async with self._changing:
             stored = await asyncio.to_thread(
-                self._files.add, source if isinstance(source, Path) else [source]
+                self._files.add, [source] if isinstance(source, bytes) else source
             )
             try:
                 loaded = await self._edge.load(stored.path, check_code=check_code, in_place=True)
@@ -142,12 +189,15 @@ class Packages:
                     source_versions=sources,
                     added_s=now,
                     check_code=int.from_bytes(loaded.etag[:2], "big"),
+                    segment_size_bytes=size,
                 )
                 there = self._packages.get(package.pid)
                 if there is not None:
                     self._same(there, package)
-                    self.downloads.adopt(there.pid, loaded)  # its file may have been lost, and is back
+                    # Its file may have been lost, and is back.
+                    await self.downloads.adopt(there.pid, loaded, there.segment_size_bytes)
                     return there
+                self.check(package)
                 batch = Batch()
                 batch.put(tables.packages, row_of(package))
                 await self._write(batch)
@@ -155,11 +205,19 @@ class Packages:
                 await asyncio.to_thread(self._sweep, stored.sha256)
                 raise
             self._packages[package.pid] = package
-            self.downloads.adopt(package.pid, loaded)
+            await self.downloads.adopt(package.pid, loaded, size)
             return package
 
+    def _segment_size(self, kind: Kind, segment_size_bytes: int | None) -> int:
+        """Of software; 0 for firmware."""
+        if kind is Kind.SOFTWARE:
+            return self._segment_size_bytes if segment_size_bytes is None else segment_size_bytes
+        if segment_size_bytes is not None:
+            raise PackageError("firmware travels in blocks: it has no segment size")
+        return 0
+
     def _same(self, there: StoredPackage, package: StoredPackage) -> None:
-        for what in ("sha256", "version", "kind", "product", "source_versions"):
+        for what in ("sha256", "version", "kind", "product", "source_versions", "segment_size_bytes"):
             if getattr(there, what) != getattr(package, what):
                 raise PackageConflictError(
                     f"package {there.pid.hex()} is there already, with another {what.replace('_', ' ')}: "
@@ -213,7 +271,7 @@ def row_of(package: StoredPackage) -> dict[str, Any]:
         "kind": package.kind.value,
         "version": package.version,
         "size_bytes": package.size_bytes,
-        "segment_size_bytes": 0,
+        "segment_size_bytes": package.segment_size_bytes,
         "name": package.name,
         "product": package.product,
         "source_versions": json.dumps(sorted(package.source_versions)),
@@ -235,4 +293,5 @@ def package_of(row: Mapping[str, Any]) -> StoredPackage:
         source_versions=frozenset(json.loads(row["source_versions"] or "[]")),
         added_s=row["added_s"],
         check_code=row["check_code"],
+        segment_size_bytes=row["segment_size_bytes"],
     )

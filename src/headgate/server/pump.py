@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from headgate.errors import StoreError
 from headgate.lwm2m.happenings import Happening
-from headgate.server.clock import Clock
+from headgate.server.clock import Time
 from headgate.server.logs import logger
 
 GATHERED_MAX = 50_000  # happenings: some seconds of a fleet that all speaks at once
@@ -91,7 +91,7 @@ class Pump:
         messages: Messages,
         decisions: Decisions,
         *,
-        clock: Clock,
+        clock: Time,
         writer: Executor,
         commit: Callable[[Any], None],
         retry_s: float,
@@ -110,6 +110,7 @@ class Pump:
         self._stroke_due = False
         self._turn: Any | None = None  # is being committed, or waits to be tried again
         self._committing: asyncio.Future[None] | None = None
+        self._turn_s = 0.0  # when it was taken
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = 0.0
         self._retry: asyncio.TimerHandle | None = None
@@ -234,6 +235,7 @@ class Pump:
 
     def _next_turn(self) -> None:
         """Take what has gathered, and who waits for it."""
+        self._turn_s = self._clock.now()
         self._turn = self._decisions.turn()
         self._gathered = 0
         self._turn_waiters, self._waiters = self._waiters, []
@@ -307,6 +309,11 @@ class Pump:
         """Since when the store takes nothing, None while it does."""
         return self._failing_since
 
+    @property
+    def committing_s(self) -> float:
+        """How long the turn that is being committed has waited to be so, 0 when there is none."""
+        return 0.0 if self._turn is None else self._clock.now() - self._turn_s
+
     def _emit(self) -> None:
         assert self._send is not None
         for (address, control), datagram in self._messages.take():
@@ -335,7 +342,7 @@ class Pump:
                 return
             self._timer.cancel()
         self._timer_s = next_s
-        self._timer = self._loop.call_later(max(0.0, next_s - now), self._expire)
+        self._timer = self._loop.call_later(self._clock.wait_s(next_s), self._expire)
 
     def _expire(self) -> None:
         self._timer = None

@@ -11,8 +11,10 @@ from headgate.errors import ConfigError
 from headgate.lwm2m.settings import LwM2mSettings
 from headgate.upgrade.admission import Limits, Scope
 from headgate.upgrade.campaign import Retry, RetryPolicy
+from headgate.upgrade.containers import Observing
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.orchestrator import OrchestratorSettings
+from headgate.upgrade.package import CheckCodes
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.task import Timers
 
@@ -54,7 +56,13 @@ def lwm2m_of(config: Config) -> LwM2mSettings:
 
 def orchestrator_of(config: Config) -> OrchestratorSettings:
     """How long grants outlive their tasks."""
-    return OrchestratorSettings(keep_s=config.grants.keep_s)
+    return OrchestratorSettings(keep_s=config.grants.keep_s, observing=Observing(config.pcp.observe))
+
+
+def check_codes_of(config: Config) -> Callable[[str], CheckCodes]:
+    """What devices of a product are told as a package's check code."""
+    pcp = config.pcp
+    return lambda product: CheckCodes(pcp.check_code_of.get(product, pcp.check_code))
 
 
 def retry_of(config: Config) -> RetryPolicy:

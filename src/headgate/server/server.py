@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from headgate.config import Config
 from headgate.errors import CampaignError, HeadgateError
 from headgate.server import rooms
+from headgate.server.archives import add_archive
+from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
@@ -37,8 +39,10 @@ class Server:
     goes on from there. Times are seconds since the epoch.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, *, clock: Time | None = None) -> None:
+        """`clock` is for rehearsals, in which time passes faster than it does here."""
         self.config = config or Config()
+        self._clock = clock
         self._house: House | None = None
         self._http: HttpServer | None = None
         self._started = False
@@ -64,7 +68,7 @@ class Server:
         if self._started:
             raise RuntimeError("this Server was started before; make a new one")
         self._started = True
-        self._house = await House.open(self.config, self._committed)
+        self._house = await House.open(self.config, self._clock or Clock(), self._committed)
         self._house.pump.stopped.add_done_callback(self._stopped)
 
     async def serve_http(self) -> HttpServer:
@@ -135,10 +139,12 @@ class Server:
         product: str = "",
         source_versions: Iterable[str] = (),
         check_code: int | None = None,
+        segment_size_bytes: int | None = None,
     ) -> StoredPackage:
         """Keep a package: a file's path, or its bytes. The same again is the one that is there.
 
-        `version` is what devices report when they run it. Raises PackageError and StoreError.
+        `version` is what devices report when they run it. Software travels in segments, of the configured
+        size unless one of 32 to 500 is given. Raises PackageError and StoreError.
         """
         return await self._in.packages.add(
             Path(source) if isinstance(source, str) else source,
@@ -148,7 +154,19 @@ class Server:
             product=product,
             source_versions=source_versions,
             check_code=check_code,
+            segment_size_bytes=segment_size_bytes,
             now=self._in.clock.now(),
+        )
+
+    async def add_archive(
+        self, path: Path | str, *, name: str = "", product: str | None = None
+    ) -> StoredPackage:
+        """Keep the package of a vendor's archive: a zip with `UpgradeDesc.json`, which says what it is.
+
+        Its model is the product unless one is named. Raises PackageError (ArchiveError) and StoreError.
+        """
+        return await add_archive(
+            self._in.packages, Path(path), name=name, product=product, now=self._in.clock.now()
         )
 
     def packages(self) -> list[StoredPackage]:
@@ -214,6 +232,7 @@ class Server:
             raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
         await house.packages.downloads.load(package)
         stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
+        release = house.packages.check(stored)
         now = house.clock.now()
         house.pump.check()
         try:
@@ -225,6 +244,8 @@ class Server:
                     target_version=stored.version,
                     pid=stored.pid,
                     size_bytes=stored.size_bytes,
+                    segment_size_bytes=stored.segment_size_bytes,
+                    version_check_code=release.told_code,
                     source_versions=stored.source_versions,
                     timers=timers or rooms.timers_of(self.config),
                     skip_same_package=skip_same_package,
@@ -335,6 +356,11 @@ class Server:
             store_failing_since_s=house.pump.failing_since,
             clock_behind_s=house.clock.behind_s,
         )
+
+    @property
+    def committing_s(self) -> float:
+        """How long the oldest of what is being stored has waited for it, 0 when nothing is."""
+        return self._in.pump.committing_s
 
     # -- helpers --
 

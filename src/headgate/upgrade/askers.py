@@ -11,17 +11,18 @@ from headgate.upgrade.campaign import Campaign, Counts, counts_of
 from headgate.upgrade.events import Effect
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import Measurement
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.task import Plan, State, Task
 from headgate.wire.resources import Path
 
 
 class Pending:
-    """An effect that is committed, or about to be, and not done: a row of `effects`."""
+    """An effect that is committed, or about to be, and not done: a row of `effects`, but for ANSWERS."""
 
     __slots__ = ("answers", "asked_in", "commands", "effect", "id")
 
     def __init__(self, id: int, effect: Effect, asked_in: State | None) -> None:
         self.id = id
+        """Of its row, 0 where it has none."""
         self.effect = effect
         self.asked_in = asked_in
         """The state that asked; None after the end."""
@@ -49,6 +50,11 @@ class Asker(Timed):
         return None
 
     @property
+    def plan(self) -> Plan | None:
+        """Of its task, None after the end."""
+        return None
+
+    @property
     def radio(self) -> Measurement | None:
         """What is known of the device's radio."""
         return None
@@ -69,6 +75,10 @@ class Active(Asker):
     @property
     def state(self) -> State | None:
         return self.task.state
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.task.plan
 
     @property
     def radio(self) -> Measurement | None:
@@ -99,15 +109,19 @@ class Left(Asker):
 class Retrial:
     """A failed task that deserves another attempt: a row of `effects` until that is made."""
 
-    __slots__ = ("attempt", "due_s", "endpoint", "failure", "id", "task_id")
+    __slots__ = ("attempt", "due_s", "endpoint", "failure", "id", "notified", "task_id")
 
-    def __init__(self, id: int, task_id: str, endpoint: str, attempt: int, failure: Failure) -> None:
+    def __init__(
+        self, id: int, task_id: str, endpoint: str, attempt: int, failure: Failure, *, notified: bool
+    ) -> None:
         self.id = id
         self.task_id = task_id
         self.endpoint = endpoint
         self.attempt = attempt
         """The one that failed."""
         self.failure = failure
+        self.notified = notified
+        """Whether the device was told of the version by PCP message 20."""
         self.due_s: float | None = None
         """None until the batch is through."""
 

@@ -38,6 +38,7 @@ from headgate.upgrade.events import (
     VersionRefused,
     VersionReported,
 )
+from headgate.upgrade.frames import SAID, Body, saying, subscribed, subscribing
 from headgate.upgrade.object5 import (
     CancelObservation,
     CancelUpdate,
@@ -63,8 +64,20 @@ from headgate.upgrade.object5 import (
     UriRefused,
     WriteUri,
 )
+from headgate.upgrade.object19 import (
+    ANSWERS,
+    ExecuteUpgrade,
+    FrameDelivered,
+    NotificationRefused,
+    NotifyVersion,
+    QueryVersion,
+    SubscribeData,
+    SubscriptionRefused,
+)
 from headgate.upgrade.radio import Measurement, RadioClass, RadioReport, RadioRules, measured
+from headgate.upgrade.task import Plan
 from headgate.wire.formats import ContentFormat, decode
+from headgate.wire.pcp import UPLINK
 from headgate.wire.resources import Path
 from headgate.wire.values import DataType, Value
 
@@ -90,9 +103,22 @@ NO_RESOURCES: Mapping[tuple[int, ...], Value] = MappingProxyType({})
 
 
 def commands_of(
-    effect: Effect, *, task_id: str, registration: Registration | None, token: bytes | None
+    effect: Effect,
+    *,
+    task_id: str,
+    registration: Registration | None,
+    token: bytes | None = None,
+    plan: Plan | None = None,
+    body: Body | None = None,
 ) -> tuple[Command, ...]:
-    """What is asked of the device, in this order; `token` is that of the task's last observation."""
+    """What is asked of the device, in this order.
+
+    `token` is that of the task's last observation of its State; `plan` is the task's, and `body` the bytes of
+    its package. A segment is not said while those are not at hand: there is nothing to ask then.
+    """
+    if type(effect) in SAID:
+        said = saying(effect, task_id, plan, body)
+        return () if said is None else (said,)
     match effect:
         case ReadVersion():
             return (Read(path=VERSION, purpose=task_id),)
@@ -114,6 +140,8 @@ def commands_of(
             return (Execute(path=UPDATE, purpose=task_id),)
         case ReadResult():
             return (Read(path=RESULT, purpose=task_id),)
+        case SubscribeData():
+            return (subscribing(task_id),)
         case CancelUpdate():
             version = None if registration is None else registration.objects.version(FIRMWARE_OBJECT)
             if version is not None and version >= CANCEL_SINCE:
@@ -162,6 +190,10 @@ def answer_of(effect: Effect, answers: Mapping[Path, Answered | Observed], rules
     for each in answers.values():
         found.update(each.resources or NO_RESOURCES)
     match effect:
+        case SubscribeData():
+            observed = answers[UPLINK]
+            assert isinstance(observed, Observed)
+            return subscribed(observed)
         case ReadVersion():
             version = text_of(found.get(VERSION))
             return refusal_of(effect, UNREADABLE) if version is None else VersionReported(version=version)
@@ -194,7 +226,9 @@ DONE: Mapping[type[Effect], Event] = {
     ExecuteUpdate: ExecuteAccepted(),
     CancelObservation: ObservationEnded(),
     CancelUpdate: DeviceHeard(),
+    **dict.fromkeys(SAID, FrameDelivered()),
 }
+"""Commands that are done when the device took them."""
 REFUSALS: Mapping[type[Effect], type[Refusal]] = {
     ReadVersion: VersionRefused,
     ReadRadio: RadioRefused,
@@ -206,11 +240,20 @@ REFUSALS: Mapping[type[Effect], type[Refusal]] = {
     WriteUri: UriRefused,
     ExecuteUpdate: ExecuteRefused,
     ReadResult: ResultRefused,
+    SubscribeData: SubscriptionRefused,
+    QueryVersion: VersionRefused,
+    NotifyVersion: NotificationRefused,
+    ExecuteUpgrade: ExecuteRefused,
 }
 
 
 def refusal_of(effect: Effect, code: str) -> Event:
-    """The event that an error is; the ends of what was begun are best effort, and over either way."""
+    """The event that an error is; the ends of what was begun are best effort, and over either way.
+
+    An answer of ours that was refused is over too: the device asks again, or does without.
+    """
+    if type(effect) in ANSWERS:
+        return DeviceHeard()
     refusal = REFUSALS.get(type(effect))
     return DONE[type(effect)] if refusal is None else refusal(code=code)  # type: ignore[call-arg]
 

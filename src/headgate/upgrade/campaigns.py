@@ -30,7 +30,7 @@ from headgate.upgrade.events import Activated, Conflicted, DeviceHeard, TaskCanc
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.questions import Questions
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.task import Kind, Mark, State, Task
 from headgate.upgrade.turns import Gathering, Outcome
 
 RETRY = "Retry"  # the effect that a retrial's row names
@@ -115,13 +115,24 @@ class Campaigns:
 
         self._do(running, enumerate(listed), make, lambda at: self._made(running, at))
 
-    def _make(self, running: Running, task_id: str, endpoint: str, attempt: int, now: float) -> Active | None:
+    def _make(
+        self,
+        running: Running,
+        task_id: str,
+        endpoint: str,
+        attempt: int,
+        now: float,
+        *,
+        notified_before: bool = False,
+    ) -> Active | None:
         """One task. A device has one active task at most: a second one fails at once."""
         if running.campaign.state.terminal:
             return None
         plan = running.campaign.plan
-        uri = self._downloads.uri(endpoint, plan.pid)
-        task = Task.created(id=task_id, endpoint=endpoint, plan=plan, now=now, uri=uri)
+        uri = self._downloads.uri(endpoint, plan.pid) if plan.kind is Kind.FIRMWARE else ""
+        task = Task.created(
+            id=task_id, endpoint=endpoint, plan=plan, now=now, uri=uri, notified_before=notified_before
+        )
         active = Active(task, running, attempt, now)
         other = self._roster.active.get(endpoint)
         if other is None:
@@ -230,7 +241,14 @@ class Campaigns:
             return
         if running.campaign.retry.after(failure, active.attempt) is None:
             return
-        retrial = Retrial(self._questions.new_id(), active.task_id, active.endpoint, active.attempt, failure)
+        retrial = Retrial(
+            self._questions.new_id(),
+            active.task_id,
+            active.endpoint,
+            active.attempt,
+            failure,
+            notified=notified(active.task),
+        )
         running.retrials[active.task_id] = retrial
         self._put_retrial(running, retrial, now)
 
@@ -279,7 +297,9 @@ class Campaigns:
         running.counters[RETRIED] = running.counters.get(RETRIED, 0) + 1
         self._gathering.add((running.campaign.id, RETRIED), 1)
         task_id = next_task_id(retrial.task_id, attempt)
-        active = self._make(running, task_id, retrial.endpoint, attempt, now)
+        active = self._make(
+            running, task_id, retrial.endpoint, attempt, now, notified_before=retrial.notified
+        )
         if active is not None:
             self._activate(active, now)
 
@@ -315,7 +335,9 @@ class Campaigns:
                 "task_id": retrial.task_id,
                 "endpoint": retrial.endpoint,
                 "effect": RETRY,
-                "arguments": json.dumps([running.campaign.id, retrial.attempt, retrial.failure.value]),
+                "arguments": json.dumps(
+                    [running.campaign.id, retrial.attempt, retrial.failure.value, retrial.notified]
+                ),
                 "asked_s": now,
                 "due_s": retrial.due_s,
             },
@@ -328,3 +350,8 @@ class Campaigns:
 def waits(active: Active) -> bool:
     """Whether the task was made and has not begun."""
     return active.task.state is State.CREATED
+
+
+def notified(task: Task) -> bool:
+    """Whether the device was told of the version by this task, or by one that it goes back to."""
+    return task.plan.kind is Kind.SOFTWARE and not task.marks.isdisjoint({Mark.GRANTED, Mark.NOTIFIED_BEFORE})

@@ -44,6 +44,7 @@ from headgate.upgrade.rows import cancelled
 from headgate.upgrade.task import Mark, State, Task
 
 FORMAT_REFUSED = ("4.06", "4.15")
+START_POLLS = 3  # occasions to ask within T_dl_start
 URI_REFUSED = {"4.00": Failure.INVALID_URI, "4.05": Failure.UPDATE_FAILED}
 
 # -- steps 9 and 10: observe, reset, write --
@@ -190,6 +191,20 @@ def result_by_itself(task: Task, event: ResultReported, now: float) -> Move:
 def poll(task: Task, event: Event, now: float) -> Move:
     """An uplink, and no State for long: a notification may be lost."""
     if now - task.state_seen_s < task.plan.timers.poll_s:
+        return NOTHING
+    return stay(ReadState(), state_seen_s=now)
+
+
+@choice(effects=(ReadState,), stays=True)
+def poll_before_start(task: Task, event: Event, now: float) -> Move:
+    """As `poll`, but within T_dl_start, which is shorter than poll_s.
+
+    A device may fail before its first block, and what it says of that may be lost, or overtake the answer by
+    which it takes the URI.
+    """
+    timers = task.plan.timers
+    quiet_s = min(timers.poll_s, timers.download_start_s / START_POLLS)
+    if now - max(task.state_seen_s, task.stage_s) < quiet_s:
         return NOTHING
     return stay(ReadState(), state_seen_s=now)
 

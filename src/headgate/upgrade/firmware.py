@@ -22,6 +22,7 @@ from headgate.upgrade.choices import (
     observed,
     package_reported,
     poll,
+    poll_before_start,
     progressed,
     result_by_itself,
     state_before_execute,
@@ -261,6 +262,7 @@ FIRMWARE = Negotiation(
             on={
                 **FETCHING,
                 **states(state_before_start),
+                DeviceHeard: poll_before_start,
                 DownloadStarted: State.DOWNLOADING,
                 DownloadProgressed: State.DOWNLOADING,
             },

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headgate.lwm2m.server import LwM2mServer
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from headgate.store import tables
 from headgate.upgrade import TABLES, advance
 from headgate.upgrade.admission import Admission
 from headgate.upgrade.askers import Active, Left, Roster
+from headgate.upgrade.asking import profile_of
 from headgate.upgrade.campaign import failure_counter, state_counter
 from headgate.upgrade.events import (
     AnnounceOutcome,
@@ -29,18 +31,42 @@ from headgate.upgrade.events import (
     SlotRevoked,
     VersionReported,
 )
+from headgate.upgrade.frames import Body
 from headgate.upgrade.object5 import (
     CancelObservation,
     GrantDownload,
     ObservationEnded,
     WithdrawDownload,
 )
+from headgate.upgrade.object19 import (
+    EnsureSubscription,
+    GrantSegments,
+    SubscribeData,
+    WithdrawSegments,
+)
 from headgate.upgrade.questions import Questions, wanted
 from headgate.upgrade.records import task_row
-from headgate.upgrade.task import State, Task
+from headgate.upgrade.subscriptions import Subscriptions
+from headgate.upgrade.task import Kind, Mark, State, Task
 from headgate.upgrade.turns import Gathering, Outcome
 
 ENDS = {State.SUCCESS: "succeeded", State.DONE_SAME: "up to date", State.CANCELLED: "cancelled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentsWanted:
+    """What the edge needs to answer the segment requests of one device."""
+
+    pid: bytes
+    segment_size_bytes: int
+    version: str
+    """That requests must name."""
+    tokens: tuple[bytes, ...]
+    """Of the observations of 19/0/0 by which they may come."""
+    root: tuple[str, ...]
+    """The alternate root of the device's paths."""
+    wait_s: float
+    """How long an answer may be under way."""
 
 
 class Downloads(Protocol):
@@ -55,6 +81,15 @@ class Downloads(Protocol):
     def withdraw(self, endpoint: str, pid: bytes) -> None:
         """Serve it no longer."""
 
+    def grant_segments(self, endpoint: str, wanted: SegmentsWanted) -> None:
+        """Answer this device's segment requests from now on, under further tokens where it is so already."""
+
+    def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
+        """Answer them no longer."""
+
+    def body(self, pid: bytes) -> Body | None:
+        """The bytes of a package that travels in segments; None while they are not at hand."""
+
 
 class Negotiator:
     """All tasks that are under way."""
@@ -67,6 +102,7 @@ class Negotiator:
         admission: Admission,
         gathering: Gathering,
         questions: Questions,
+        subscriptions: Subscriptions,
         roster: Roster,
         timers: Timers,
         keep_s: float,
@@ -76,6 +112,7 @@ class Negotiator:
         self._downloads = downloads
         self._gathering = gathering
         self._questions = questions
+        self._subscriptions = subscriptions
         self._roster = roster
         self._timers = timers
         self._keep_s = keep_s
@@ -179,7 +216,14 @@ class Negotiator:
         match effect:
             case GrantDownload():
                 self._take_over(task)
-                self._gathering.act(partial(self._grant, task.endpoint, task.plan.pid))
+                self._gathering.act(partial(self.grant, active))
+            case GrantSegments():
+                self._gathering.act(partial(self.grant, active))
+            case WithdrawSegments():
+                self._gathering.act(partial(self._withdraw_segments, task.endpoint, task.plan.pid))
+            case EnsureSubscription():
+                if not self._subscriptions.stands(task.endpoint):
+                    self._questions.ask(active, SubscribeData(), now)
             case WithdrawDownload():
                 self._leave(active).pid = task.plan.pid
             case AnnounceOutcome():
@@ -216,6 +260,8 @@ class Negotiator:
     def _over(self, active: Active, now: float) -> None:
         self.ended.append(active)
         left = self._leave(active)
+        if self._lwm2m.registration(active.endpoint) is None:
+            self._subscriptions.forget(active.endpoint)
         if left.pid is not None:
             self.serve_on(left, now + self._keep_s, self._questions.new_id(), now)
         else:
@@ -276,8 +322,30 @@ class Negotiator:
         self._gathering.delete(tables.effects, (left.withdrawal_id,))
         left.withdrawal_id = None
 
-    def _grant(self, endpoint: str, pid: bytes, now: float) -> None:
-        self._downloads.grant(endpoint, pid)
+    def subscribed(self, active: Active) -> None:
+        """The device has a new token: segments are answered under that one too."""
+        if Mark.GRANTED in active.task.marks:
+            self._gathering.act(partial(self.grant, active))
+
+    def grant(self, active: Active, now: float) -> None:
+        """Serve its package to the device, by the way of its kind. Repeated, it changes nothing."""
+        endpoint, plan = active.endpoint, active.task.plan
+        if plan.kind is Kind.FIRMWARE:
+            self._downloads.grant(endpoint, plan.pid)
+            return
+        registration = self._lwm2m.registration(endpoint)
+        wanted = SegmentsWanted(
+            pid=plan.pid,
+            segment_size_bytes=plan.segment_size_bytes,
+            version=plan.target_version,
+            tokens=self._subscriptions.tokens(endpoint),
+            root=() if registration is None else registration.objects.root,
+            wait_s=profile_of(active.radio, registration).ack_timeout_s,
+        )
+        self._downloads.grant_segments(endpoint, wanted)
+
+    def _withdraw_segments(self, endpoint: str, pid: bytes, now: float) -> None:
+        self._downloads.withdraw_segments(endpoint, pid)
 
     def _withdraw(self, endpoint: str, pid: bytes, now: float) -> None:
         self._downloads.withdraw(endpoint, pid)

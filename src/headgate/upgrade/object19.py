@@ -259,8 +259,10 @@ ANSWERS: frozenset[type[Effect]] = frozenset({AnswerSegment, ConfirmDownload, Co
 """Not to be kept for a device that is out of reach, nor sent again of our own accord: it asks again."""
 
 
-def message_of(effect: Effect, plan: Plan, body: bytes | memoryview = b"") -> FromPlatform | None:
+def message_of(effect: Effect, plan: Plan | None, body: bytes | memoryview = b"") -> FromPlatform | None:
     """The message of an effect; None where it is not said by PCP. `body`: the package bound to the task.
+
+    What is answered to a device without a task needs no plan.
 
     >>> message_of(ConfirmDownload(), None)
     DownloadAnswer(result=<ResultCode.OK: 0>)
@@ -269,6 +271,7 @@ def message_of(effect: Effect, plan: Plan, body: bytes | memoryview = b"") -> Fr
         case QueryVersion():
             return VersionQuery()
         case NotifyVersion():
+            assert plan is not None
             return VersionNotification(
                 target_version=plan.target_version,
                 segment_size=plan.segment_size_bytes,
@@ -276,6 +279,7 @@ def message_of(effect: Effect, plan: Plan, body: bytes | memoryview = b"") -> Fr
                 version_check_code=plan.version_check_code,
             )
         case AnswerSegment(segment_index=index, result=ResultCode.OK):
+            assert plan is not None
             start = index * plan.segment_size_bytes
             segment = bytes(body[start : start + plan.segment_size_bytes])
             assert segment, f"segment {index} lies in the package"

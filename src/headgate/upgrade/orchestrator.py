@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headgate.lwm2m.server import LwM2mServer
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,7 @@ from headgate.upgrade.askers import Active, Left, Roster, Running
 from headgate.upgrade.asking import notified
 from headgate.upgrade.campaign import Campaign, Counts
 from headgate.upgrade.campaigns import Campaigns
+from headgate.upgrade.containers import PURPOSE, Containers, Observing
 from headgate.upgrade.events import (
     DeadlinePassed,
     DeviceDeregistered,
@@ -61,11 +63,23 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.explanation import explained
 from headgate.upgrade.negotiator import Downloads, Negotiator
+from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.questions import AnswerTo, Questions
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.records import registration_row
+from headgate.upgrade.subscriptions import Subscriptions
 from headgate.upgrade.task import HOUR_S
 from headgate.upgrade.turns import Gathering, Turn
+from headgate.wire.pcp import UPLINK
+
+COUNTED = (
+    "not taken",
+    "commands crowded out",
+    "pcp_messages",
+    "pcp_ordinary",
+    "pcp_suspect",
+    "pcp_malformed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,8 @@ class OrchestratorSettings:
 
     keep_s: float = 24 * HOUR_S
     """How long a package is served to a device after its task, and what is left to undo is kept."""
+    observing: Observing = Observing.TASKS
+    """Which devices are observed at 19/0/0."""
     work_max: int = 1000
     """Tasks that one `expire` makes, activates or cancels."""
     work_rows_max: int = 8_000
@@ -97,22 +113,41 @@ class Orchestrator:
     ) -> None:
         self._lwm2m = lwm2m
         self.settings = settings or OrchestratorSettings()
-        self.counts = {"not taken": 0, "commands crowded out": 0}
-        """How often what a device did was not taken, as the store was behind; and how often a command had to
-        wait, as too many others did for its device."""
+        self.counts = Counter(dict.fromkeys(COUNTED, 0))
+        """How often what a device did was not taken, as the store was behind; how often a command had to
+        wait, as too many others did for its device; and what came in notifications of 19/0/0."""
         self.gathering = Gathering()
         self.timers = Timers()
         self.roster = Roster()
-        self.questions = Questions(lwm2m, self.gathering, self.roster, radio or RadioRules(), self.counts)
+        self.subscriptions = Subscriptions(lwm2m, self.gathering)
+        self.questions = Questions(
+            lwm2m,
+            self.gathering,
+            self.roster,
+            self.subscriptions,
+            radio or RadioRules(),
+            downloads.body,
+            self.counts,
+        )
         self.negotiator = Negotiator(
             lwm2m=lwm2m,
             downloads=downloads,
             admission=Admission(limits or Limits()),
             gathering=self.gathering,
             questions=self.questions,
+            subscriptions=self.subscriptions,
             roster=self.roster,
             timers=self.timers,
             keep_s=self.settings.keep_s,
+        )
+        self.containers = Containers(
+            lwm2m,
+            subscriptions=self.subscriptions,
+            negotiator=self.negotiator,
+            gathering=self.gathering,
+            roster=self.roster,
+            counts=self.counts,
+            observing=self.settings.observing,
         )
         self.campaigns = Campaigns(
             negotiator=self.negotiator,
@@ -268,7 +303,9 @@ class Orchestrator:
         self.gathering.log(
             now, "registered", happening.after.location, endpoint=happening.endpoint, step=None
         )
+        self.subscriptions.registered(happening.endpoint)
         self._happens(happening.endpoint, DeviceRegistered(), now)
+        self.containers.registered(happening, now)
 
     def _updated(self, happening: Updated, now: float) -> None:
         self._put(happening.after, now)
@@ -284,8 +321,11 @@ class Orchestrator:
         self.gathering.delete(tables.devices, (endpoint,))
         self.gathering.log(now, what, endpoint=endpoint)
         self._happens(endpoint, event, now)
+        self.containers.gone(endpoint)
 
     def _notified(self, happening: Notified, now: float) -> None:
+        if happening.path == UPLINK and self.containers.notified(happening, now):
+            return
         event = notified(happening)
         if happening.endpoint not in self.roster.active and type(event) is not DeviceHeard:
             self.gathering.log(now, "notified without a task", str(event), endpoint=happening.endpoint)
@@ -298,6 +338,8 @@ class Orchestrator:
         self._happens(happening.endpoint, DeviceHeard(), now)
 
     def _told(self, happening: AnswerTo, now: float) -> None:
+        if happening.command.purpose == PURPOSE:
+            self.containers.told(happening, now)
         told = self.questions.told(happening, now)
         if told is None:
             if not isinstance(happening, Unanswered):
@@ -305,6 +347,8 @@ class Orchestrator:
             return
         asker, event = told
         if isinstance(asker, Active):
+            if type(event) is DataObserved:
+                self.negotiator.subscribed(asker)
             self.negotiator.happens(asker, event, now)
         elif isinstance(asker, Left):
             self.negotiator.tidy(asker)

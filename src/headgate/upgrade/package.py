@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 
 from headgate.errors import FormatError, PackageConflictError, PackageError
@@ -30,6 +31,17 @@ UNUSED_CODE = 0x0000
 INSTEAD_OF_UNUSED = 0xFFFF
 CODE_MAX = 0xFFFF
 PID_DIGEST_SIZE = 6
+
+
+class CheckCodes(StrEnum):
+    """What devices of a product are told as a package's check code."""
+
+    COMPUTED = "computed"
+    """The PCP check code of its bytes, unless one is given with it."""
+    GIVEN = "given"
+    """The one that is given with it; there has to be one."""
+    ZERO = "zero"
+    """0000, as the documented platform does today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

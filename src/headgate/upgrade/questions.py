@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headgate.lwm2m.server import LwM2mServer
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from headgate.errors import CommandLimitError
@@ -37,6 +37,7 @@ from headgate.upgrade.events import (
     ReadRadio,
     VersionReported,
 )
+from headgate.upgrade.frames import Body
 from headgate.upgrade.object5 import (
     ObserveState,
     PackageReported,
@@ -47,8 +48,11 @@ from headgate.upgrade.object5 import (
     ResultReported,
     StateReported,
 )
+from headgate.upgrade.object19 import ANSWERS as REPLIES
+from headgate.upgrade.object19 import SubscribeData
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.records import effect_text
+from headgate.upgrade.subscriptions import Subscriptions
 from headgate.upgrade.task import Mark, Task
 from headgate.upgrade.turns import Gathering
 
@@ -68,8 +72,11 @@ AnswerTo = Answered | Observed | Refused | WasReset | Unanswered
 def wanted(effect: Effect, task: Task) -> bool:
     """Whether a task still wants the answer to what an earlier state of it asked: invariant 2.
 
-    An observation is wanted from OBSERVE to the end, whichever state asked for it.
+    An observation of its State is wanted from OBSERVE to the end, whichever state asked for it, and one of
+    its data after the end too.
     """
+    if isinstance(effect, SubscribeData):
+        return True
     row = TABLES[task.plan.kind].rows[task.state]
     if isinstance(effect, ObserveState):
         return Mark.OBSERVED in task.marks and not task.state.terminal
@@ -85,14 +92,19 @@ class Questions:
         lwm2m: LwM2mServer,
         gathering: Gathering,
         roster: Roster,
+        subscriptions: Subscriptions,
         rules: RadioRules,
+        body: Callable[[bytes], Body | None],
         counts: dict[str, int],
     ) -> None:
+        """`body` has the bytes of a package, if they are at hand."""
         self._counts = counts
         self._lwm2m = lwm2m
         self._gathering = gathering
         self._roster = roster
+        self._subscriptions = subscriptions
         self._rules = rules
+        self._body = body
         self._last_id = 0
         self._untaken: list[AnswerTo] = []
         self._crowded: list[tuple[Asker, Pending]] = []
@@ -109,6 +121,10 @@ class Questions:
     def ask(self, asker: Asker, effect: Effect, now: float) -> None:
         """Let the device be asked, after the commit. What is being asked already is not asked twice."""
         if effect in asker.pending:
+            return
+        if type(effect) in REPLIES:
+            pending = asker.pending[effect] = Pending(0, effect, asker.state)
+            self._gathering.act(partial(self.send, asker, pending))
             return
         pending = Pending(self.new_id(), effect, asker.state)
         asker.pending[effect] = pending
@@ -135,10 +151,17 @@ class Questions:
             return
         registration = self._lwm2m.registration(asker.endpoint)
         if not pending.commands:
-            token = asker.tokens[-1] if asker.tokens else None
             pending.commands = commands_of(
-                pending.effect, task_id=asker.task_id, registration=registration, token=token
+                pending.effect,
+                task_id=asker.task_id,
+                registration=registration,
+                token=asker.tokens[-1] if asker.tokens else None,
+                plan=asker.plan,
+                body=None if asker.plan is None else self._body(asker.plan.pid),
             )
+            if not pending.commands:
+                self.drop(asker, pending, now)
+                return
         profile = profile_of(asker.radio, registration)
         for command in pending.commands:
             if command.path not in pending.answers:
@@ -146,7 +169,10 @@ class Questions:
                     self._lwm2m.ask(asker.endpoint, command, now=now, profile=profile)
                 except CommandLimitError:
                     self._counts["commands crowded out"] += 1
-                    self._crowded.append((asker, pending))
+                    if type(pending.effect) in REPLIES:
+                        self.drop(asker, pending, now)
+                    else:
+                        self._crowded.append((asker, pending))
                     return
 
     def drop(self, asker: Asker, pending: Pending, now: float, *, done: Command | None = None) -> None:
@@ -155,7 +181,8 @@ class Questions:
         for command in pending.commands:
             if command is not done and command.path not in pending.answers:
                 self._lwm2m.drop(asker.endpoint, command, now)
-        self._gathering.delete(tables.effects, (pending.id,))
+        if pending.id:
+            self._gathering.delete(tables.effects, (pending.id,))
 
     def told(self, happening: AnswerTo, now: float) -> tuple[Asker, Event] | None:
         """Whose command something came of, and which event that is; None where nobody waits for it."""
@@ -165,13 +192,23 @@ class Questions:
         if asker is None or pending is None:
             return None
         match happening:
+            case Unanswered() if type(pending.effect) in REPLIES:
+                self.drop(asker, pending, now)
+                return None
             case Unanswered():
                 return asker, self._lost(asker, pending, now)
+            case WasReset() if type(pending.effect) in REPLIES:
+                return asker, self._refused(asker, pending, command, "", now)
             case WasReset():
                 self.drop(asker, pending, now, done=command)
                 return asker, CommandReset(command=str(command.path)[1:])
             case Refused(code=code):
                 return asker, self._refused(asker, pending, command, code, now)
+            case Observed(token=token, observing=observing) if type(pending.effect) is SubscribeData:
+                if observing:
+                    self._subscriptions.observed(asker.endpoint, token, asker.task_id, now)
+                else:
+                    self._gathering.act(partial(self._lwm2m.forget, token))
             case Observed(token=token):
                 self._observes(asker, token, now)
         pending.answers[command.path] = happening
@@ -225,7 +262,8 @@ class Questions:
         after the end is tried once.
         """
         if asker.state is None or (
-            pending.asked_in is not asker.state and not isinstance(pending.effect, ObserveState)
+            pending.asked_in is not asker.state
+            and not isinstance(pending.effect, ObserveState | SubscribeData)
         ):
             self.drop(asker, pending, now)
         return CommandUnanswered()

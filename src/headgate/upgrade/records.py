@@ -28,6 +28,7 @@ from headgate.upgrade.object5 import (
     WithdrawDownload,
     WriteUri,
 )
+from headgate.upgrade.object19 import ExecuteUpgrade, NotifyVersion, QueryVersion, SubscribeData
 from headgate.upgrade.radio import Cell, Measurement, RadioClass
 from headgate.upgrade.task import NOTHING_READ, Kind, Mark, Plan, Reading, State, Task, Timers
 from headgate.wire.links import RegisteredObjects, parse_objects, write_objects
@@ -189,8 +190,8 @@ def plan_of(text: str) -> Plan:
 
 # -- effects --
 
-# What may be committed and not done yet. GrantDownload and AnnounceOutcome are not among them: who has a
-# grant is told by the tasks, and outcomes by the event log.
+# What may be committed and not done yet. Grants and AnnounceOutcome are not among them: who has a grant is
+# told by the tasks, and outcomes by the event log. Nor are answers over PCP: the device repeats its question.
 EFFECTS: Mapping[str, type[Effect]] = {
     effect.__name__: effect
     for effect in (
@@ -207,6 +208,10 @@ EFFECTS: Mapping[str, type[Effect]] = {
         CancelObservation,
         CancelUpdate,
         WithdrawDownload,
+        SubscribeData,
+        QueryVersion,
+        NotifyVersion,
+        ExecuteUpgrade,
     )
 }
 

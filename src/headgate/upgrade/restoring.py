@@ -31,6 +31,7 @@ from headgate.upgrade.object5 import WithdrawDownload
 from headgate.upgrade.orchestrator import Orchestrator
 from headgate.upgrade.records import effect_of, registration_of, task_of
 from headgate.upgrade.task import Mark
+from headgate.wire.pcp import UPLINK
 from headgate.wire.resources import Path
 
 
@@ -47,7 +48,7 @@ def restore(
     for asker in list(roster.askers.values()):
         if isinstance(asker, Active):
             if Mark.GRANTED in asker.task.marks:
-                downloads.grant(asker.endpoint, asker.task.plan.pid)
+                orchestrator.negotiator.grant(asker, now)
             go_on(orchestrator, asker, now)
         else:
             if asker.pid is not None:
@@ -60,11 +61,17 @@ def restore(
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
-    """Ask again what the task waits for."""
+    """Ask again what the task waits for, before what an earlier state of it has left.
+
+    The device may never answer the latter: it must not stand before the others for a whole exchange again.
+    """
     task, questions = active.task, orchestrator.questions
     row = TABLES[task.plan.kind].rows[task.state]
+    own = row.asking()
     asked = resume(task)
-    for pending in list(active.pending.values()):
+    for pending in sorted(active.pending.values(), key=lambda each: type(each.effect) not in own):
+        if type(pending.effect) not in own:
+            pending.asked_in = None
         if row.resume is not None and type(pending.effect) in row.asking() and pending.effect not in asked:
             questions.drop(active, pending, now)
         else:
@@ -113,8 +120,10 @@ def restore_effects(orchestrator: Orchestrator, database: Database) -> None:
         questions.known_id(row["id"])
         task_id = row["task_id"]
         if row["effect"] == RETRY:
-            campaign_id, attempt, failure = json.loads(row["arguments"])
-            retrial = Retrial(row["id"], task_id, row["endpoint"], attempt, Failure(failure))
+            campaign_id, attempt, failure, notified = json.loads(row["arguments"])
+            retrial = Retrial(
+                row["id"], task_id, row["endpoint"], attempt, Failure(failure), notified=notified
+            )
             retrial.due_s = row["due_s"]
             roster.running[campaign_id].retrials[task_id] = retrial
             continue
@@ -138,6 +147,9 @@ def restore_observations(
 ) -> None:
     """Tokens that devices may still use, the oldest first."""
     for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
+        if row["path"] == str(UPLINK):
+            orchestrator.subscriptions.restore(row, now)
+            continue
         asker = orchestrator.roster.askers.get(row["task_id"])
         if asker is None:
             orchestrator.gathering.delete(tables.observations, (row["token"],))

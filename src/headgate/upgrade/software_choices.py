@@ -124,19 +124,19 @@ def upgrade_of_another_task(task: Task, event: UpgradeReported, now: float) -> M
     return stay(ConfirmUpgrade(result=ResultCode.NO_SUCH_TASK))
 
 
-def outside(event: Event, last: Task | None) -> tuple[Effect, ...]:
-    """What a device is answered that has no active software task; `last` is its latest one, if it had any.
+def outside(event: Event, *, known: bool) -> tuple[Effect, ...]:
+    """What a device is answered that has no active software task; `known`: it had one.
 
     For the caller: a task that is over takes no events, and a device that never had one has none.
     """
-    known = ResultCode.NO_SUCH_TASK if last is None else ResultCode.OK
+    result = ResultCode.OK if known else ResultCode.NO_SUCH_TASK
     match event:
         case SegmentRequested(segment_index=segment_index):
             return (AnswerSegment(segment_index=segment_index, result=ResultCode.NO_SUCH_TASK),)
         case DownloadReported():
-            return (ConfirmDownload(result=known),)
+            return (ConfirmDownload(result=result),)
         case UpgradeReported():
-            return (ConfirmUpgrade(result=known),)
+            return (ConfirmUpgrade(result=result),)
     return ()
 
 

@@ -105,6 +105,7 @@ class Desk(Protocol):
         product: str,
         source_versions: Sequence[str],
         check_code: int | None,
+        segment_size_bytes: int | None,
     ) -> str:
         """Keep a package; its PID in hexadecimal. Raises PackageError and StoreError."""
 

@@ -53,6 +53,7 @@ class PackageForm(BaseModel):
     product: Text = ""
     source_versions: Annotated[list[Text], Field(max_length=SOURCE_VERSIONS_MAX)] = []
     check_code: Annotated[int, Field(ge=0, le=CHECK_CODE_MAX)] | None = None
+    segment_size_bytes: Annotated[int, Field(ge=32, le=500)] | None = None
 
 
 def package_of(row: Mapping[str, Any]) -> Package:

@@ -1,0 +1,14 @@
+"""`headgate demo`: a server, a simulated fleet and a firmware campaign in one process.
+
+rehearsal    the run: from an empty directory to the last device's end
+pace         the time that server and devices share
+contention   what was seen of the cells meanwhile: full, or idle while someone waits
+verdict      who ended how, and whether that is how it must be
+show         all of it for a person, or line by line
+"""
+
+from __future__ import annotations
+
+from headgate.cli.demo.rehearsal import Demo
+
+__all__ = ["Demo"]

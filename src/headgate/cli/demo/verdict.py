@@ -1,0 +1,225 @@
+"""Who ended how, and whether it is how he had to: what the devices remember, against what the server says.
+
+Everything that must hold is looked at from outside: by the devices' own logs, and by the published causes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from headgate.cli.demo.contention import Contention
+from headgate.fleet.device import Device
+from headgate.fleet.faults import FAULTS
+from headgate.fleet.outcome import Interval, peak
+from headgate.fleet.runner import CellClass
+from headgate.server import TaskStatus
+from headgate.upgrade.task import State
+
+ASKED_TWICE = "asked twice"
+NEVER_ONLINE = "never online"
+IDLE_SHARE_MAX = 0.01  # of the contended time; it is looked at now and then, and seen in between changes
+NAMED_MAX = 5  # devices of one cell that was too full
+
+
+class FaultEnd(NamedTuple):
+    """One fault, and how its devices ended."""
+
+    fault: str
+    published: str
+    devices: int
+    ended_so: int
+
+
+class Peak(NamedTuple):
+    """The most devices that upgraded at once in one cell and class."""
+
+    cell: str
+    radio_class: str
+    most: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The end of a demo."""
+
+    devices: int
+    upgraded: int
+    """With the right digest, running the new version."""
+    endings: Mapping[str, int]
+    """How many tasks ended so, of both campaigns."""
+    faults: Sequence[FaultEnd]
+    peaks: Sequence[Peak]
+    """The highest first, by its limit."""
+    contention: Contention
+    counts: Mapping[str, int]
+    violations: Sequence[str]
+    """What must not be, each by its device or cell."""
+
+    @property
+    def good(self) -> bool:
+        """Whether everything holds."""
+        return not self.violations
+
+
+def verdict_of(
+    devices: Sequence[Device],
+    tasks: Mapping[str, TaskStatus],
+    second: Mapping[str, TaskStatus],
+    *,
+    digest: str,
+    version: str,
+    limits: Mapping[str, int],
+    contention: Contention,
+    now: float,
+) -> Verdict:
+    """What the devices' logs and the tasks, by endpoint, come to. `second` is the campaign that conflicts."""
+    violations: list[str] = []
+    upgraded = 0
+    right: Counter[str] = Counter()
+    for device in devices:
+        task, fault = tasks[device.profile.endpoint], device.profile.fault
+        wrong = wrongs_of(device, task, second.get(device.profile.endpoint), digest=digest, version=version)
+        holds = device.version == version and device.log.digest == digest
+        upgraded += holds and task.state is State.SUCCESS
+        right[fault] += not wrong
+        violations += [f"{device.profile.endpoint} ({described(device)}): {each}" for each in wrong]
+    peaks, crowded = peaks_of(devices, tasks, limits, now)
+    violations += crowded
+    if contention.idle_share > IDLE_SHARE_MAX:
+        violations.append(
+            f"slots were free in {contention.idle_share:.1%} of the time in which someone waited"
+        )
+    injected = Counter(device.profile.fault for device in devices if device.profile.fault)
+    return Verdict(
+        devices=len(devices),
+        upgraded=upgraded,
+        endings=Counter(ending(task) for task in [*tasks.values(), *second.values()]),
+        faults=[
+            FaultEnd(fault, published, injected[fault], right[fault])
+            for fault, published in FAULTS.items()
+            if injected[fault]
+        ],
+        peaks=peaks,
+        contention=contention,
+        counts=counts_of(devices),
+        violations=violations,
+    )
+
+
+def wrongs_of(
+    device: Device, task: TaskStatus, second: TaskStatus | None, *, digest: str, version: str
+) -> list[str]:
+    """What is wrong with how a device ended; nothing where it is as it must be."""
+    fault, log = device.profile.fault, device.log
+    wrong = []
+    if fault in ("", ASKED_TWICE):
+        if task.state is not State.SUCCESS:
+            wrong.append(f"had to succeed, and ended so: {ending(task)} ({detail(task)})")
+        else:
+            if device.version != version:
+                wrong.append(f"runs {device.version} after its success")
+            if log.digest != digest:
+                wrong.append(f"succeeded with a package of SHA-256 {log.digest or 'none'}")
+    elif ending(task) != FAULTS[fault]:
+        wrong.append(f"had to end so: {FAULTS[fault]}; and ended so: {ending(task)} ({detail(task)})")
+    if fault == ASKED_TWICE and (second is None or ending(second) != FAULTS[fault]):
+        came = "was not" if second is None else f"ended so: {ending(second)}"
+        wrong.append(f"its second task had to end so: {FAULTS[fault]}; it {came}")
+    if log.executes_after_confirmed:
+        wrong.append(f"{log.executes_after_confirmed} Executes after it had confirmed one")
+    if log.forced_restarts:
+        wrong.append(f"{log.forced_restarts} restarts at block 0 that it did not choose")
+    return wrong
+
+
+def peaks_of(
+    devices: Sequence[Device], tasks: Mapping[str, TaskStatus], limits: Mapping[str, int], now: float
+) -> tuple[list[Peak], list[str]]:
+    """The most devices that upgraded at once, by cell and class; and where that is more than the limit.
+
+    A device upgrades from the URI it takes to the end that it is told. One that is gone is told nothing, and
+    one that sleeps is told later: for these it ends with their task.
+    """
+    intervals: dict[CellClass, list[tuple[str, Interval]]] = {}
+    for device in devices:
+        log, endpoint = device.log, device.profile.endpoint
+        over_s = tasks[endpoint].ended_s or now
+        found = list(log.upgrades)
+        if log.upgrading_since_s is not None:
+            found.append(Interval(log.upgrading_since_s, now, log.radio_class))
+        for began_s, ended_s, radio_class in found:
+            if began_s < over_s:
+                interval = Interval(began_s, min(ended_s, over_s), radio_class)
+                intervals.setdefault((device.profile.radio.cell_id, radio_class), []).append(
+                    (endpoint, interval)
+                )
+    peaks, crowded = [], []
+    for (cell_id, radio_class), named in intervals.items():
+        cell = "none" if cell_id is None else f"{cell_id:X}"
+        most = peak((each.began_s, each.ended_s) for _, each in named)
+        limit = limits.get(radio_class, 0)
+        peaks.append(Peak(cell, radio_class, most, limit))
+        if most > limit:
+            names = ", ".join(endpoint for endpoint, _ in named[:NAMED_MAX])
+            crowded.append(
+                f"cell {cell}, class {radio_class or 'unknown to the device'}: {most} upgraded at once, "
+                f"{limit} may ({names}{', ...' if len(named) > NAMED_MAX else ''})"
+            )
+    return sorted(peaks, key=lambda each: (-each.most / max(each.limit, 1), each.cell)), crowded
+
+
+def counts_of(devices: Sequence[Device]) -> dict[str, int]:
+    """Sums of what the devices remember."""
+    logs = [device.log for device in devices]
+    return {
+        "downloads resumed at an offset": sum(len(log.resumed_at) for log in logs),
+        "power cuts": sum(log.power_cuts for log in logs),
+        "ports moved": sum(device.port_generation for device in devices),
+        "executes": sum(log.executes for log in logs),
+        "executes repeated as the answer was lost": sum(log.executes_after_answer for log in logs),
+        "executes after confirmation": sum(log.executes_after_confirmed for log in logs),
+        "forced restarts at block 0": sum(log.forced_restarts for log in logs),
+        "blocks taken": sum(log.blocks for log in logs),
+    }
+
+
+def ending(task: TaskStatus) -> str:
+    """How a task ended: its published cause where it failed."""
+    return task.state.value.replace("_", " ") if task.failure is None else task.failure.value
+
+
+def detail(task: TaskStatus) -> str:
+    """What the server knows about it."""
+    return (
+        " ".join(each for each in (task.detail_at, task.detail_code, task.detail_note) if each) or "no detail"
+    )
+
+
+def described(device: Device) -> str:
+    """What kind of device it is."""
+    profile = device.profile
+    return ", ".join(
+        each for each in (profile.style, profile.fault, f"class {profile.radio.radio_class or '-'}") if each
+    )
+
+
+def values_of(verdict: Verdict) -> dict[str, Any]:
+    """For machines."""
+    contention = verdict.contention
+    return {
+        "good": verdict.good,
+        "devices": verdict.devices,
+        "upgraded": verdict.upgraded,
+        "endings": dict(verdict.endings),
+        "faults": [each._asdict() for each in verdict.faults],
+        "peaks": [each._asdict() for each in verdict.peaks],
+        "contended_s": round(contention.contended_s, 3),
+        "idle_share": round(contention.idle_share, 6),
+        "used_share": round(contention.used_share, 4),
+        "counts": dict(verdict.counts),
+        "violations": list(verdict.violations),
+    }
