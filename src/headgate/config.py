@@ -234,6 +234,26 @@ class Grants(Section):
     keep_s: float = duration(DAY_S, "How long a device may still download after its task has ended.")
 
 
+class Http(Section):
+    """The API, for people and programs. Plain HTTP: over a network, put something that does TLS before it."""
+
+    enabled: bool = setting(True, "Whether `headgate serve` serves the API.", "")
+    host: str = setting("127.0.0.1", "Address to listen on.", "")
+    port: int = setting(8080, "TCP port; 0 takes a free one.", "", ge=0, le=65535)
+    body_bytes_max: int = bound(1 << 20, "The body of a request that sends no package.", "bytes")
+    package_bytes_max: int = bound(256 << 20, "A package that is sent.", "bytes")
+    body_idle_s: float = duration(30.0, "How long the next bytes of a body are waited for.")
+    requests_max: int = bound(256, "Requests that are answered at a time.", "requests")
+    uploads_max: int = setting(4, "Packages that are received at a time.", "threads", ge=1, le=64)
+    viewers_max: int = bound(200, "Who follows the events at a time.", "viewers")
+    events_kept: int = setting(5_000, "Newest events in memory, for them.", "events", ge=1, le=1 << 20)
+    read_threads: int = setting(4, "Threads that read the store for the API.", "threads", ge=1, le=64)
+    reads_waiting_max: int = bound(256, "Questions that wait for one of them.", "questions")
+    tokens_max: int = setting(1_000, "Access tokens that there may be.", "tokens", ge=1, le=10_000)
+    failed_logins_max: int = bound(20, "Wrong tokens of one address within a minute.", "requests")
+    devices_max: int = bound(2_000_000, "Devices of one campaign that is made over the API.", "devices")
+
+
 class Log(Section):
     """What the server says of itself, on standard error."""
 
@@ -264,6 +284,7 @@ class Config(BaseSettings):
     exchange: Exchange = Exchange()
     retry: Retry = Retry()
     grants: Grants = Grants()
+    http: Http = Http()
     log: Log = Log()
 
     @classmethod

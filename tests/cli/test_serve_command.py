@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from peer import Peer, get
@@ -46,7 +47,7 @@ def command(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | environment,
+        env=os.environ | {"HEADGATE_HTTP__ENABLED": "false"} | environment,
     )
     RUNNING.append(process)
     return process
@@ -159,3 +160,30 @@ def test_the_log_can_be_for_machines(data):
         assert recovered["event"] == "the store takes commits again"
         assert device.recv(2048)[1] == CREATED
     assert server.end() == (0, "")
+
+
+def test_the_api_is_served_and_its_first_token_is_named(tmp_path):
+    """In a file of the operator's alone; the next start has a token already, and names none."""
+    for start in range(2):
+        server = Serving("--data", tmp_path, "--http-port", 0, HEADGATE_HTTP__ENABLED="true")
+        line = server.process.stdout.readline()
+        token_file = tmp_path / "api-token"
+        named = f", its first token is in {token_file}" if start == 0 else ""
+        found = re.fullmatch(rf"headgate: API at (http://127\.0\.0\.1:\d+/api/v1){re.escape(named)}\n", line)
+        assert found, line
+        assert token_file.stat().st_mode & 0o777 == 0o600
+        with httpx.Client(headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}) as client:
+            assert client.get(f"{found[1]}/devices").json() == {"items": [], "next": None}
+        assert server.end() == (0, "")
+
+
+def test_a_taken_tcp_port_is_told_in_one_line(tmp_path):
+    """And devices are not served either: an operator who wanted an API shall notice."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = refused(
+            *("--data", tmp_path, "--host", "127.0.0.1", "--port", 0, "--http-port", port),
+            HEADGATE_HTTP__ENABLED="true",
+        )
+    assert code != 0
+    assert f"TCP port {port} of 127.0.0.1 cannot be used: Address already in use" in said

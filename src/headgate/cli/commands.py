@@ -149,11 +149,16 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=0, max=64, help="Native serving threads (coap.threads).")
     ] = None,
+    http_host: Annotated[str | None, typer.Option(help="Address of the API (http.host).")] = None,
+    http_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="TCP port of the API (http.port).")
+    ] = None,
 ) -> None:
     """Run the orchestrator: LwM2M registrations, package downloads and campaigns on one UDP port.
 
-    Settings are defaults, then the file, then the environment (HEADGATE_COAP__PORT), then these options.
-    SIGTERM and Ctrl-C store and answer what was received, then end.
+    People and programs use the HTTP API, on a TCP port. Settings are defaults, then the file, then the
+    environment (HEADGATE_COAP__PORT), then these options. SIGTERM and Ctrl-C store and answer what was
+    received, then end.
     """
     # These bring a database and more along, which the other commands need not wait for.
     from headgate.cli.serve import Serving
@@ -162,7 +167,11 @@ def serve(
     with explained():
         settings = read(
             config,
-            {"coap": {"host": host, "port": port, "threads": threads}, "store": {"directory": data}},
+            {
+                "coap": {"host": host, "port": port, "threads": threads},
+                "store": {"directory": data},
+                "http": {"host": http_host, "port": http_port},
+            },
         )
         raise typer.Exit(run(Serving(settings.config).run))
 

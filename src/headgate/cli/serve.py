@@ -58,6 +58,8 @@ class Serving:
         # What was restored stays: looking for garbage in 100,000 tasks takes 0.12 s of the loop each time.
         gc.freeze()
         try:
+            if self.config.http.enabled:
+                await server.serve_http()
             await self._serve(server, stop)
             failure = server.failure
         finally:
@@ -75,6 +77,9 @@ class Serving:
             f"{stats.campaigns:,} campaigns under way, {stats.packages:,} packages",
             flush=True,
         )
+        if server.http is not None:
+            made = f", its first token is in {server.http.token_file}" if server.http.token_file else ""
+            print(f"headgate: API at {server.http.url}/api/v1{made}", flush=True)
         console = Console()
         if not console.is_terminal:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):

@@ -59,7 +59,7 @@ class Directory:
             kept = self._kept(path)
             if kept is None:
                 kept = secrets.token_bytes(SECRET_BYTES)
-                self._keep(path, kept)
+                keep_secret(path, kept)  # before anyone is given a URI
         except OSError as error:
             raise StoreError(f"cannot keep the secret of package URIs in {path}: {error.strerror}") from error
         if len(kept) != SECRET_BYTES:
@@ -78,17 +78,19 @@ class Directory:
             os.fchmod(file, 0o600)  # a backup may have been restored with less care
             return secret.read(SECRET_BYTES + 1)
 
-    def _keep(self, path: Path, secret: bytes) -> None:
-        """Whole or not at all, and on the disk before anyone is given a URI."""
-        fresh = path.with_suffix(".new")
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(file, "wb") as writing:
-            writing.write(secret)
-            writing.flush()
-            os.fsync(file)
-        os.replace(fresh, path)
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+def keep_secret(path: Path, secret: bytes) -> None:
+    """Put a secret into a file of ours alone: whole or not at all, and on the disk on return."""
+    fresh = path.with_suffix(".new")
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(file, "wb") as writing:
+        os.fchmod(file, 0o600)
+        writing.write(secret)
+        writing.flush()
+        os.fsync(file)
+    os.replace(fresh, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headgate.edge import Edge
-from headgate.errors import PackageError
+from headgate.errors import PackageConflictError, PackageError
 from headgate.server.downloads import EdgeDownloads, PackageFile
 from headgate.store import tables
 from headgate.store.batch import Batch
@@ -110,6 +111,10 @@ class Packages:
             check_code=package.check_code,
             segment_size_bytes=package.segment_size_bytes,
         )
+
+    def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
+        """A file of what comes, where packages are kept, to be added from there. Blocking."""
+        return self._files.received(chunks)
 
     def release(self, package: StoredPackage) -> Release:
         """The package as its product's devices are told of it."""
@@ -214,7 +219,7 @@ class Packages:
     def _same(self, there: StoredPackage, package: StoredPackage) -> None:
         for what in ("sha256", "version", "kind", "product", "source_versions", "segment_size_bytes"):
             if getattr(there, what) != getattr(package, what):
-                raise PackageError(
+                raise PackageConflictError(
                     f"package {there.pid.hex()} is there already, with another {what.replace('_', ' ')}: "
                     "remove it first, or give this one another check code"
                 )

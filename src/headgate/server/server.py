@@ -5,84 +5,31 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from headgate.config import Config
 from headgate.errors import CampaignError, HeadgateError
-from headgate.model import Stats
 from headgate.server import rooms
 from headgate.server.archives import add_archive
 from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
+from headgate.server.status import CampaignStatus, ServerStats, TaskStatus, task_status
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.upgrade.admission import Occupancy
-from headgate.upgrade.campaign import Campaign, CampaignState, Counts, RetryPolicy, campaign_of, counts_of
-from headgate.upgrade.failure import Failure
-from headgate.upgrade.radio import RadioClass
-from headgate.upgrade.task import Kind, Plan, State, Timers
+from headgate.upgrade.campaign import Campaign, CampaignState, RetryPolicy, campaign_of, counts_of
+from headgate.upgrade.task import Kind, Plan, Timers
+
+if TYPE_CHECKING:
+    from headgate.server.http import HttpServer
 
 CAMPAIGN_ID_BYTES = 6
 PAGE_MAX = 1000
 NAME_MAX = 255
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignStatus:
-    """A campaign, and how it stands."""
-
-    campaign: Campaign
-    counts: Counts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStatus:
-    """One device in one campaign, as it stands in the store."""
-
-    id: str
-    campaign_id: str
-    endpoint: str
-    attempt: int
-    state: State
-    entered_s: float
-    deadline_s: float | None
-    cell_id: int | None
-    radio_class: RadioClass | None
-    version: str | None
-    """Before the upgrade."""
-    failure: Failure | None
-    detail_at: str | None
-    detail_code: str | None
-    detail_note: str | None
-    created_s: float
-    ended_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerStats:
-    """Counters since the start, and what is there now."""
-
-    edge: Stats
-    pump: Mapping[str, int]
-    lwm2m: Mapping[str, int]
-    orchestrator: Mapping[str, int]
-    devices: int
-    """Registered."""
-    tasks: int
-    """Active."""
-    campaigns: int
-    """Not through."""
-    packages: int
-    followers: int
-    store_failing_since_s: float | None
-    """Since when nothing can be stored, and no command is issued; None while all is well."""
-    clock_behind_s: float
-    """How far the wall clock was set ahead of ours since the start; a restart takes it over at once."""
 
 
 class Server:
@@ -97,6 +44,7 @@ class Server:
         self.config = config or Config()
         self._clock = clock
         self._house: House | None = None
+        self._http: HttpServer | None = None
         self._started = False
         self._followers = Followers()
         self._watched: dict[str, list[asyncio.Future[None]]] = {}  # campaigns, until their rows change
@@ -123,8 +71,24 @@ class Server:
         self._house = await House.open(self.config, self._clock or Clock(), self._committed)
         self._house.pump.stopped.add_done_callback(self._stopped)
 
+    async def serve_http(self) -> HttpServer:
+        """Serve the API too, until the server closes. Raises AddressError and StoreError."""
+        # It brings a web framework along, which an embedder need not wait for.
+        from headgate.server.desk import ServerDesk
+        from headgate.server.http import TOKEN, HttpServer
+
+        if self._http is not None:
+            raise RuntimeError("the API is served already")
+        desk = ServerDesk(self, self._in)
+        file = self.config.store.directory.absolute() / TOKEN
+        self._http = await HttpServer.open(desk, self.config.http, file)
+        return self._http
+
     async def close(self) -> None:
         """Store and acknowledge what was received, then stop serving and end the events."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
         house, self._house = self._house, None
         try:
             if house is not None:
@@ -147,6 +111,11 @@ class Server:
         if self._house is None:
             raise RuntimeError("the Server is not started: use it in `async with`, or call start()")
         return self._house
+
+    @property
+    def http(self) -> HttpServer | None:
+        """The API, None where it is not served."""
+        return self._http
 
     @property
     def host(self) -> str:
@@ -230,6 +199,34 @@ class Server:
         `package` is a PID. Without `retry` and `timers` the configured ones hold. Raises PackageError,
         CampaignError and StoreError, with nothing made.
         """
+        campaign = await self.begin_campaign(
+            name=name,
+            package=package,
+            endpoints=endpoints,
+            retry=retry,
+            timers=timers,
+            skip_same_package=skip_same_package,
+            automatic_upgrade=automatic_upgrade,
+        )
+        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
+        return made.campaign
+
+    async def begin_campaign(
+        self,
+        *,
+        name: str,
+        package: bytes,
+        endpoints: Sequence[str],
+        retry: RetryPolicy | None = None,
+        timers: Timers | None = None,
+        skip_same_package: bool = False,
+        automatic_upgrade: bool = False,
+        request: Mapping[str, Any] | None = None,
+    ) -> Campaign:
+        """The same, but stored on return is the campaign alone, while its tasks are still being made.
+
+        `request` is a row of `requests` that is stored with it, and names it.
+        """
         house = self._in
         if len(name) > NAME_MAX:
             raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
@@ -260,9 +257,10 @@ class Server:
             house.orchestrator.start(campaign, endpoints, now)
         except ValueError as error:
             raise CampaignError(str(error)) from error
-        house.pump.wake()
-        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
-        return made.campaign
+        if request is not None:
+            house.orchestrator.gathering.put(tables.requests, {**request, "resource": campaign.id})
+        await house.pump.settled()
+        return campaign
 
     async def stop_campaign(self, campaign_id: str, *, by: str = "") -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
@@ -377,6 +375,8 @@ class Server:
     def _committed(self, batch: Batch) -> None:
         """Tell those who follow, and those who wait for a campaign."""
         self._followers.tell(batch.events)
+        if self._http is not None and batch.events:
+            self._http.told()
         for (campaign_id,) in batch.puts.get(tables.campaigns, {}):
             self._changed(campaign_id)
 
@@ -393,12 +393,3 @@ class Server:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(error)
-
-
-def task_status(row: Mapping[str, Any]) -> TaskStatus:
-    """What a row of the store says."""
-    values = {name: row[name] for name in TaskStatus.__slots__}
-    values["state"] = State(row["state"])
-    values["failure"] = None if row["failure"] is None else Failure(row["failure"])
-    values["radio_class"] = RadioClass(row["radio_class"]) if row["radio_class"] else None
-    return TaskStatus(**values)

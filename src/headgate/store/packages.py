@@ -61,6 +61,24 @@ class PackageStore:
                 return self._add(chunks)
         return self._add(source)
 
+    @contextmanager
+    def received(self, chunks: Iterable[bytes]) -> Iterator[Path]:
+        """What these chunks make together, in a file without a name, which goes when the context ends.
+
+        For what comes slowly, and is known to be a package when it is there. StoreError.
+        """
+        with self._mending():
+            descriptor, name = tempfile.mkstemp(suffix=UNFINISHED, dir=self._folder)
+        unfinished = Path(name)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                for chunk in chunks:
+                    with self._mending():
+                        write_all(file.fileno(), chunk)
+            yield unfinished
+        finally:
+            unfinished.unlink(missing_ok=True)
+
     def _add(self, chunks: Iterable[bytes]) -> StoredPackage:
         with self._mending():
             descriptor, name = tempfile.mkstemp(suffix=UNFINISHED, dir=self._folder)

@@ -63,6 +63,15 @@ devices = Table(
     Column("group_name", String),
     Index("devices_location", "location", unique=True),
 )
+# Operators set these two: a device without them costs nothing here.
+for label in (devices.c.group_name, devices.c.product):
+    Index(
+        f"devices_{label.name}",
+        label,
+        devices.c.endpoint,
+        sqlite_where=label.is_not(None),
+        postgresql_where=label.is_not(None),
+    )
 
 # Adding a package puts a row once its file is on disk; removing it deletes the row before the file.
 packages = Table(
@@ -202,4 +211,27 @@ commits = Table(
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
+)
+
+# Making an access token puts a row, revoking it deletes the row. The token itself is kept nowhere.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("sha256", String, nullable=False),  # of the token, as hex
+    Column("name", String, nullable=False, server_default=""),
+    Column("scope", String, nullable=False),
+    Column("created_s", Double, nullable=False),
+)
+
+# A request that is to be done once puts a row in the transaction that does it. Who repeats it is told what
+# was made; a day later the row is deleted.
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", String, primary_key=True),  # of its Idempotency-Key and the token that sent it, hashed
+    Column("fingerprint", String, nullable=False),  # of what was asked for
+    Column("resource", String, nullable=False),  # the id of what was made
+    Column("at_s", Double, nullable=False),
+    Index("requests_at", "at_s", "key"),
 )

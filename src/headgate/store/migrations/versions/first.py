@@ -67,6 +67,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint"),
     )
     op.create_index("devices_location", "devices", ["location"], unique=True)
+    for label in ("group_name", "product"):
+        op.create_index(
+            f"devices_{label}",
+            "devices",
+            [label, "endpoint"],
+            unique=False,
+            sqlite_where=sa.text(f"{label} IS NOT NULL"),
+            postgresql_where=sa.text(f"{label} IS NOT NULL"),
+        )
     op.create_table(
         "effects",
         sa.Column("id", SERIAL, autoincrement=False, nullable=False),
@@ -117,6 +126,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pid"),
     )
     op.create_table(
+        "requests",
+        sa.Column("key", STRING, nullable=False),
+        sa.Column("fingerprint", STRING, nullable=False),
+        sa.Column("resource", STRING, nullable=False),
+        sa.Column("at_s", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index("requests_at", "requests", ["at_s", "key"], unique=False)
+    op.create_table(
         "tasks",
         sa.Column("id", STRING, nullable=False),
         sa.Column("campaign_id", STRING, nullable=False),
@@ -160,3 +178,12 @@ def upgrade() -> None:
     )
     op.create_index("tasks_campaign", "tasks", ["campaign_id", "id"], unique=False)
     op.create_index("tasks_endpoint", "tasks", ["endpoint", "id"], unique=False)
+    op.create_table(
+        "tokens",
+        sa.Column("id", STRING, nullable=False),
+        sa.Column("sha256", STRING, nullable=False),
+        sa.Column("name", STRING, server_default="", nullable=False),
+        sa.Column("scope", STRING, nullable=False),
+        sa.Column("created_s", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )

@@ -1,0 +1,146 @@
+"""What this room is given. The server sits behind the desk; who stands before it sees only this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from headgate.model import Progress, Stats
+from headgate.store.batch import Batch
+from headgate.store.database import Database
+from headgate.upgrade.admission import Limits
+from headgate.upgrade.campaign import RetryPolicy
+from headgate.upgrade.task import Kind, Timers
+
+
+class Figures(Protocol):
+    """Counters since the start, and what is there now."""
+
+    @property
+    def edge(self) -> Stats:
+        """Of the data plane."""
+
+    @property
+    def pump(self) -> Mapping[str, int]:
+        """Of what went between the rooms."""
+
+    @property
+    def lwm2m(self) -> Mapping[str, int]:
+        """Of the LwM2M server and its exchange."""
+
+    @property
+    def orchestrator(self) -> Mapping[str, int]:
+        """Of the orchestrator."""
+
+    @property
+    def devices(self) -> int:
+        """Registered."""
+
+    @property
+    def tasks(self) -> int:
+        """Active."""
+
+    @property
+    def campaigns(self) -> int:
+        """Not through."""
+
+    @property
+    def packages(self) -> int:
+        """That are there."""
+
+    @property
+    def store_failing_since_s(self) -> float | None:
+        """Since when nothing can be stored."""
+
+    @property
+    def clock_behind_s(self) -> float:
+        """How far the wall clock is ahead of ours."""
+
+
+class Desk(Protocol):
+    """The server, as far as the API asks it for something. All coroutines run on the server's loop."""
+
+    @property
+    def database(self) -> Database:
+        """To be read, in threads."""
+
+    @property
+    def limits(self) -> Limits:
+        """The slots of each cell."""
+
+    @property
+    def timers(self) -> Timers:
+        """How long each step lasts where a campaign does not say so."""
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Who is tried again where a campaign does not say so."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def figures(self) -> Figures:
+        """The counters, as they stand."""
+
+    def failing(self) -> str | None:
+        """Why nothing can be stored or served just now, None where all is well."""
+
+    async def write(self, batch: Batch) -> None:
+        """Store it. Raises StoreError."""
+
+    # -- packages --
+
+    def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
+        """A file of these bytes as long as the context lasts; blocking. Raises StoreError."""
+
+    async def add_package(
+        self,
+        file: Path,
+        *,
+        version: str,
+        kind: Kind,
+        name: str,
+        product: str,
+        source_versions: Sequence[str],
+        check_code: int | None,
+        segment_size_bytes: int | None,
+    ) -> str:
+        """Keep a package; its PID in hexadecimal. Raises PackageError and StoreError."""
+
+    async def remove_package(self, pid: str) -> None:
+        """Forget a package. Raises PackageError where something needs it."""
+
+    # -- campaigns --
+
+    async def begin_campaign(
+        self,
+        *,
+        name: str,
+        pid: str,
+        endpoints: Sequence[str],
+        retry: RetryPolicy | None,
+        timers: Timers | None,
+        skip_same_package: bool,
+        request: Mapping[str, Any] | None,
+    ) -> str:
+        """Make a campaign; its id, once it is stored, while its tasks are still being made.
+
+        `request` is a row of `requests` that is stored with it, by then with the id as its resource. Raises
+        PackageError, CampaignError and StoreError, with nothing made.
+        """
+
+    async def stop_campaign(self, campaign_id: str, by: str) -> bool:
+        """Cancel what is left of it; False where it is through."""
+
+    async def cancel_task(self, task_id: str, by: str) -> bool:
+        """End it; False where it is over."""
+
+    # -- what is seen --
+
+    def explain(self, endpoint: str) -> str:
+        """Why a device stands where it stands, in one sentence."""
+
+    def progress(self, endpoint: str, pid: str) -> Progress | None:
+        """What a device was served of a package; None where it is permitted none of it."""

@@ -1,0 +1,346 @@
+"""Campaigns: one package for many devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Annotated, Any, cast
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from starlette.responses import JSONResponse, Response
+
+from headgate.store import tables
+from headgate.upgrade.campaign import (
+    CampaignState,
+    CheckedEndpoints,
+    Retry,
+    RetryPolicy,
+    campaign_of,
+    checked_endpoints,
+    counts_of,
+)
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.task import Kind, State, Timers
+from headgate.web.access import Scope
+from headgate.web.gate import Caller
+from headgate.web.office import Office
+from headgate.web.paging import NO_NUL, After, Limit, Page, Text, paged
+from headgate.web.places import Place, place_of, text_of
+from headgate.web.problems import Problem, missing
+from headgate.web.repeats import Key
+from headgate.web.table import Route
+from headgate.web.targets import (
+    DeviceFilter,
+    all_of,
+    counted,
+    endpoint_page,
+    failed_in,
+    filtered,
+    listed,
+)
+
+PATH = "/campaigns"
+LISTED_MAX = 100_000
+YEAR_S = 366 * 86_400.0
+
+Endpoint = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
+Seconds = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
+
+
+class Wanted(BaseModel):
+    """A part of a request: what it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FailedIn(Wanted):
+    """The devices whose last attempt in a campaign failed."""
+
+    campaign: Text
+    failures: list[Failure] = Field([], description="By these causes; by any where none is named.")
+
+
+class Targets(Wanted):
+    """The devices of a campaign, in one of these ways."""
+
+    endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=LISTED_MAX)] | None = Field(
+        None, description="These, whether they have registered yet or not."
+    )
+    filter: DeviceFilter | None = Field(None, description="The registered devices that pass it now.")
+    failed_in: FailedIn | None = None
+    all: bool = Field(False, description="Every registered device.")
+
+    @model_validator(mode="after")
+    def one_way(self) -> Targets:
+        """Refuse none and several: nobody shall upgrade a whole fleet by leaving something out."""
+        ways = [self.endpoints is not None, self.filter is not None, self.failed_in is not None, self.all]
+        if sum(ways) != 1:
+            raise ValueError("one of endpoints, filter, failed_in and all says which devices")
+        if self.filter is not None and self.filter.empty:
+            raise ValueError("an empty filter is every device: say `all` if that is meant")
+        return self
+
+
+class RetryRule(Wanted):
+    """Devices that failed by a cause are tried again."""
+
+    failure: Failure
+    count: int = Field(ge=1, le=100, description="Attempts beside the first.")
+    interval_s: float = Field(0.0, ge=0, le=YEAR_S, allow_inf_nan=False)
+
+
+TimersWanted: Any = create_model(
+    "TimersWanted",
+    __base__=Wanted,
+    __doc__="How long each step may last; what is left out is as the server is configured.",
+    **cast("dict[str, Any]", {timer.name: (Seconds | None, None) for timer in fields(Timers)}),
+)
+
+
+class CampaignWanted(Wanted):
+    """A campaign that is to be made."""
+
+    name: Text = ""
+    package: str = Field(pattern="^[0-9a-f]{16}$", description="A PID.")
+    targets: Targets
+    retry: list[RetryRule] | None = Field(
+        None, max_length=len(Failure), description="Without it, as the server is configured."
+    )
+    timers: TimersWanted | None = None
+    skip_same_package: bool = Field(
+        False, description="A device that holds this very package already does not download it again."
+    )
+
+
+class Campaign(BaseModel):
+    """A campaign."""
+
+    id: str
+    name: str
+    kind: Kind
+    package: str
+    target_version: str
+    source_versions: list[str]
+    state: CampaignState
+    created_s: float
+    started_s: float | None = Field(description="When its tasks were all there.")
+    ended_s: float | None
+    retry: list[RetryRule]
+    timers: dict[str, float | None]
+    skip_same_package: bool
+
+
+class CampaignStatus(Campaign):
+    """A campaign, and how it stands. What is 0 is left out."""
+
+    devices: int
+    tasks: int = Field(description="Its devices, and a task more for each attempt beyond the first.")
+    retried: int
+    states: dict[State, int] = Field(description="Tasks by state.")
+    failures: dict[Failure, int] = Field(description="Failed tasks by cause.")
+
+
+class DryRun(BaseModel):
+    """The devices that a campaign would be for."""
+
+    devices: int = Field(description="How many they are.")
+    endpoints: list[str] = Field(description="A page of them.")
+    next: str | None = Field(description="`after` of the next page; null where there is none.")
+
+
+def campaign(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a campaign, of its row."""
+    kept = campaign_of(row)
+    return {
+        "id": kept.id,
+        "name": kept.name,
+        "kind": kept.plan.kind,
+        "package": kept.plan.pid.hex(),
+        "target_version": kept.plan.target_version,
+        "source_versions": sorted(kept.plan.source_versions),
+        "state": kept.state,
+        "created_s": kept.created_s,
+        "started_s": kept.started_s,
+        "ended_s": kept.ended_s,
+        "retry": [
+            RetryRule(failure=failure, count=each.count, interval_s=each.interval_s)
+            for failure, each in kept.retry.by_failure.items()
+        ],
+        "timers": {timer.name: getattr(kept.plan.timers, timer.name) for timer in fields(Timers)},
+        "skip_same_package": kept.plan.skip_same_package,
+    }
+
+
+def policy_of(rules: list[RetryRule] | None) -> RetryPolicy | None:
+    """The policy that rules make; the later of two for one cause holds."""
+    if rules is None:
+        return None
+    return RetryPolicy(
+        by_failure={rule.failure: Retry(count=rule.count, interval_s=rule.interval_s) for rule in rules}
+    )
+
+
+class CampaignRoutes:
+    """The rows of campaigns."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def table(self) -> list[Route]:
+        """What can be asked for."""
+        one = f"{PATH}/{{campaign_id}}"
+        dry: dict[int | str, dict[str, Any]] = {200: {"model": DryRun, "description": "Of a dry run."}}
+        return [
+            Route(
+                method="GET", path=PATH, call=self.list_campaigns, scope=Scope.READ, answers=Page[Campaign]
+            ),
+            Route(
+                method="POST",
+                path=PATH,
+                call=self.create_campaign,
+                scope=Scope.OPERATE,
+                answers=CampaignStatus,
+                status=201,
+                problems=(409, 507),
+                responses=dry,
+            ),
+            Route(
+                method="GET",
+                path=one,
+                call=self.show_campaign,
+                scope=Scope.READ,
+                answers=CampaignStatus,
+                problems=(404,),
+            ),
+            Route(
+                method="POST",
+                path=f"{one}/stop",
+                call=self.stop_campaign,
+                scope=Scope.OPERATE,
+                answers=CampaignStatus,
+                problems=(404, 409, 507),
+            ),
+        ]
+
+    async def list_campaigns(self, after: After = None, limit: Limit = 100) -> Page[Campaign]:
+        """All campaigns, the newest first."""
+        rows = await self._office.reader.rows(
+            tables.campaigns,
+            by=("created_s", "id"),
+            newest_first=True,
+            after=place_of(after),
+            limit=limit + 1,
+        )
+        return paged(
+            rows,
+            limit,
+            lambda row: Campaign(**campaign(row)),
+            lambda row: text_of(Place(row["created_s"], row["id"])),
+        )
+
+    async def show_campaign(self, campaign_id: Text) -> CampaignStatus:
+        """A campaign, with its tasks by state and by cause of failure."""
+        reader = self._office.reader
+        row = await reader.row(tables.campaigns, campaign_id)
+        if row is None:
+            raise missing(f"campaign {campaign_id}")
+        counts = counts_of(await reader.call(reader.database.counters, campaign_id))
+        return CampaignStatus(
+            **campaign(row),
+            devices=counts.devices,
+            tasks=counts.tasks,
+            retried=counts.retried,
+            states=dict(counts.states),
+            failures=dict(counts.failures),
+        )
+
+    async def create_campaign(
+        self,
+        request: Request,
+        wanted: CampaignWanted,
+        caller: Caller,
+        key: Key = None,
+        dry_run: Annotated[bool, Query(description="Make nothing: tell which devices it would be.")] = False,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """Make a campaign, a task for each of its devices.
+
+        The answer comes when the campaign is stored. Its tasks are then still being made while its state is
+        `creating`, and none begins before all are there. Of a dry run, `after` and `limit` choose the page
+        of devices that is told.
+        """
+        office = self._office
+        if await office.reader.row(tables.packages, wanted.package) is None:
+            raise Problem(422, f"there is no package {wanted.package}", name="no-such-package")
+        if dry_run:
+            told = await self._told(wanted.targets, after, limit)
+            return JSONResponse(told.model_dump(mode="json"))
+        timers = self._timers(wanted.timers)
+        async with office.repeats.once(caller, key, wanted.model_dump_json().encode()) as repeat:
+            if repeat is not None and repeat.made is not None:
+                campaign_id = repeat.made
+            else:
+                campaign_id = await office.desk.begin_campaign(
+                    name=wanted.name,
+                    pid=wanted.package,
+                    endpoints=await self._endpoints(wanted.targets),
+                    retry=policy_of(wanted.retry),
+                    timers=timers,
+                    skip_same_package=wanted.skip_same_package,
+                    request=None if repeat is None else repeat.row,
+                )
+        status = await self.show_campaign(campaign_id)
+        place = {"Location": f"{request.url.path}/{campaign_id}"}
+        return JSONResponse(status.model_dump(mode="json"), 201, place)
+
+    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> CampaignStatus:
+        """Cancel what is left of a campaign. Problem 409 where it is through."""
+        await self.show_campaign(campaign_id)
+        if not await self._office.desk.stop_campaign(campaign_id, caller.name):
+            raise Problem(409, f"campaign {campaign_id} is through already")
+        return await self.show_campaign(campaign_id)
+
+    # -- how --
+
+    def _timers(self, wanted: BaseModel | None) -> Timers | None:
+        if wanted is None:
+            return None
+        try:
+            return replace(self._office.desk.timers, **wanted.model_dump(exclude_none=True))
+        except ValueError as error:
+            raise Problem(422, f"timers: {error}") from error
+
+    async def _endpoints(self, targets: Targets) -> CheckedEndpoints:
+        office = self._office
+        try:
+            if targets.endpoints is not None:
+                return await office.reader.call(checked_endpoints, targets.endpoints)
+            most = office.settings.devices_max
+            query = await self._query(targets)
+            found = await office.reader.call(all_of, office.reader.database, query, most=most)
+        except ValueError as error:
+            raise Problem(422, f"targets: {error}", name="no-such-devices") from error
+        if found is None:
+            raise Problem(422, f"these are more than {most} devices, the most of one campaign")
+        return found
+
+    async def _told(self, targets: Targets, after: str | None, limit: int) -> DryRun:
+        office = self._office
+        if targets.endpoints is not None:
+            count = len(await self._endpoints(targets))
+            page = list(listed(targets.endpoints, after=after, limit=limit + 1))
+        else:
+            query = await self._query(targets)
+            database = office.reader.database
+            count = await office.reader.call(counted, database, query)
+            page = await office.reader.call(endpoint_page, database, query, after=after, limit=limit + 1)
+        more = len(page) > limit
+        return DryRun(devices=count, endpoints=page[:limit], next=page[limit - 1] if more else None)
+
+    async def _query(self, targets: Targets) -> Any:
+        if targets.failed_in is None:
+            return filtered(targets.filter or DeviceFilter())
+        await self.show_campaign(targets.failed_in.campaign)
+        return failed_in(targets.failed_in.campaign, targets.failed_in.failures)

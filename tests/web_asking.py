@@ -1,0 +1,51 @@
+"""An API that is asked in the same process, without a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from headgate.server import Server
+from headgate.web.access import Scope
+from headgate.web.app import PREFIX, Web
+
+BODY = b"the new firmware" * 100
+
+
+@dataclass
+class Asked:
+    """An API, and clients of each scope."""
+
+    server: Server
+    web: Web
+    secrets: dict[Scope, str]
+
+    def client(self, scope: Scope | None = Scope.ADMIN, **headers: str) -> httpx.AsyncClient:
+        """A client with a token of that scope, None for one without."""
+        token = {} if scope is None else {"Authorization": f"Bearer {self.secrets[scope]}"}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.web.asgi, raise_app_exceptions=False),
+            base_url=f"http://test{PREFIX}",
+            headers=token | headers,
+        )
+
+
+async def add(client: httpx.AsyncClient, body: bytes = BODY, **said: Any) -> dict[str, Any]:
+    """A package, added."""
+    answer = await client.post("/packages", files={"file": ("fw", body)}, data={"version": "V2"} | said)
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def problem(answer: httpx.Response, status: int, name: str | None = None) -> dict[str, Any]:
+    """The problem details that an answer must be (RFC 9457)."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = answer.json()
+    assert said["status"] == status
+    assert said["type"].startswith("urn:headgate:problem:")
+    assert said["title"]
+    assert name is None or said["type"].endswith(f":{name}")
+    return said
