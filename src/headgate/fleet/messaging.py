@@ -130,7 +130,7 @@ class Messaging:
         now: float,
         ended: Ended | None = None,
     ) -> None:
-        """Send a notification; `ended` hears of its ACK, its Reset or of neither, of a NON only of a Reset."""
+        """Send a notification; `ended` hears of its ACK, its Reset, or neither; of a NON only of a Reset."""
         if confirmable:
             self._confirmable(CONTENT, token, options, payload, now, ended or nothing_follows)
             return

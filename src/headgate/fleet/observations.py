@@ -88,18 +88,20 @@ class Observations:
         if content_format is not None:
             options.append((CONTENT_FORMAT, uint(content_format)))
 
+        confirmable = self._profile.notify is Notify.CONFIRMABLE
+
         def ends(message: Message | None, now: float) -> None:
             """Who resets a notification, or is never there, observes no more. RFC 7641 section 4.5."""
             if (message is None or message.type == RST) and self._by_path.get(path) is observation:
                 self.remove(path)
-            if ended is not None:
+            if ended is not None and confirmable:
                 ended(message, now)
 
         messaging.notify(
             observation.token,
             options,
             payload,
-            confirmable=self._profile.notify is Notify.CONFIRMABLE,
+            confirmable=confirmable,
             now=now,
             ended=ends,
         )

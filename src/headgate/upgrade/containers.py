@@ -73,7 +73,7 @@ class Containers:
             self._ask(happening.endpoint, subscribing(PURPOSE), now)
 
     def unmatched(self, endpoint: str, now: float) -> None:
-        """It notifies under a token that nobody knows: of an Observe that an earlier process had sent, perhaps.
+        """It notifies under a token that nobody knows, perhaps of an Observe that an earlier process sent.
 
         Who has a task is observed anew, so that what it says can be told to be its own.
         """
