@@ -1,4 +1,4 @@
-"""Does the server keep its promises at 100,000 tasks? To create them, to list them, and to start with them."""
+"""Does the server keep its promises at 100,000 tasks? To create, to list, and to start with them."""
 
 from __future__ import annotations
 

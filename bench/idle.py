@@ -1,7 +1,7 @@
 """What does a device cost that is registered and says nothing? Bytes of the process per device.
 
-Run by itself, `python -m bench.idle DEVICES FOLDER` prints what it measured as one JSON line: memory is measured
-in a process that has done nothing else.
+Run by itself, `python -m bench.idle DEVICES FOLDER` prints what it measured as one JSON line. Memory is
+measured in a process that has done nothing else.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Does the data plane keep its speed while the control plane is saturated? Blocks a second, quiet and beside it.
+"""Does the data plane keep its speed while the control plane is saturated? Blocks a second, both ways.
 
-A machine of two cores is divided: one serves blocks (the serving thread) and downloads them, as fast as both can;
-the other has the rest of the server (loop, writer) and the flood. So neither plane is given or denied what
-the other does not use, and what is seen is what one does to the other: the socket, locks, memory and kernel
-that they share. In turn, a slice with the flood paused and a slice with it.
+A machine of two cores is divided: one serves blocks (the serving thread) and downloads them, as fast as
+both can; the other has the rest of the server (loop, writer) and the flood. So neither plane is given or
+denied what the other does not use, and what is seen is what one does to the other: the socket, locks,
+memory and kernel that they share. In turn, a slice with the flood paused and a slice with it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def thread_s(server: Server) -> float:
 def bench_blocks_beside_reports(
     benchmark: Any, body: bytes, body_file: Path, tmp_path: Path, threads: int, quick: bool
 ) -> None:
-    """Blocks of 512 bytes to 64 devices, at full speed, beside as many Updates and reports as are committed."""
+    """Blocks of 512 bytes to 64 devices, at full speed, beside as many reports as are committed."""
     devices = DOWNLOADING if quick else FLOODING
     slices, slice_s = (2, 0.5) if quick else (15, 2.0)
     command = ("orchestrator", "orchestrator", "--body", body_file, "--folder", tmp_path)

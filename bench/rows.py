@@ -52,7 +52,7 @@ EARLY = (Activated(), DeviceHeard(), VersionReported(version="V1.0"))
 
 
 def path_of(number: int, now: float) -> tuple[Event, ...]:
-    """What has happened to this device: a quarter holds a slot, a half waits for one, others are not so far."""
+    """What has happened to this device: a quarter holds a slot, a half waits for one."""
     place = number % PER_CELL
     report = RadioReport(rsrp=-98, sinr=9, cell_id=1 + number // PER_CELL, smcc=460, smnc=0)
     early = (*EARLY, RadioReported(radio=measured(report, RadioRules())))

@@ -106,7 +106,9 @@ def test_files_that_the_documents_name_exist():
         for path in ours.findall(document.read_text(encoding="utf-8"))
     ]
     assert len(named) > 20
-    missing = [each for each in named if not any((place / each[1]).exists() for place in (ROOT, ROOT / "docs"))]
+    missing = [
+        each for each in named if not any((place / each[1]).exists() for place in (ROOT, ROOT / "docs"))
+    ]
     assert missing == []
 
 

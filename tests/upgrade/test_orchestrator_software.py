@@ -395,7 +395,7 @@ def test_a_firmware_task_is_not_disturbed(house):
 
 
 def test_a_grant_is_given_with_the_notification_and_taken_at_the_end(house):
-    """With all that the edge needs; each new token is granted too; it is restored before anything is served."""
+    """With all that the edge needs; each new token is granted too; restored before anything is served."""
     device = at_notify(house)
     wanted = house.edge.segments["ep-1", PID]
     assert (wanted.segment_size_bytes, wanted.version, wanted.root) == (500, TARGET, ())
