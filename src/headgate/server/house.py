@@ -45,8 +45,8 @@ log = logger()
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Nobody looks for garbage meanwhile. What is restored is none, and looking through 100,000 tasks again and
-    again costs more than a second of a start.
+    """Nobody looks for garbage meanwhile. What is restored is none, and looking through 100,000 tasks again
+    and again costs more than a second of a start.
     """
     collecting = gc.isenabled()
     gc.disable()

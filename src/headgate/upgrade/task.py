@@ -281,7 +281,7 @@ def evolved(task: Task, changes: Mapping[str, Any]) -> Task:
     of its time, and making the next task is most of what an event costs.
     """
     changed: Task = object.__new__(Task)
-    any(map(call, _in_order, repeat(changed), _values(task)))  # a loop without a line of Python: each put is None
+    any(map(call, _in_order, repeat(changed), _values(task)))  # a loop in C: every put returns None
     for name, value in changes.items():
         _setters[name](changed, value)
     return changed
