@@ -45,6 +45,15 @@ class NoDownloads:
     def withdraw(self, endpoint: str, pid: bytes) -> None:
         pass
 
+    def grant_segments(self, endpoint: str, wanted: Any) -> None:
+        pass
+
+    def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
+        pass
+
+    def body(self, pid: bytes) -> None:
+        return None
+
 
 def register(endpoint: str) -> bytes:
     """A Register, as an NB-IoT module sends it."""
