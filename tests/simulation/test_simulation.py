@@ -111,8 +111,8 @@ def test_loss_copies_and_disorder_change_no_end(run, seed):
 def test_kills_at_any_point_change_no_end(run, seed, weather):
     """Between a commit and its effects, before one, after one, in the middle of sending.
 
-    Devices that speak PCP take part on the fair network alone: on a foul one the three transmissions of 23, or
-    the single 24 of the older generation, now and then come to nothing, and the task ends by its timer.
+    Devices that speak PCP take part on the fair network alone: on a foul one the three transmissions of
+    23, or the single 24 of the older generation, now and then come to nothing, and a timer ends the task.
     """
     died: Counter[Doom] = Counter()
     for campaign in itertools.count():
