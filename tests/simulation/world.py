@@ -28,6 +28,8 @@ NOON_S = 1_700_000_000.0
 CAMPAIGN = "campaign"
 SOFTWARE = "software"
 """The same for PCP devices."""
+MADE_S = 2.0
+"""Until campaigns are stored. Who is killed before that has told nobody that they exist."""
 DOWN_S = (0.1, 10.0)
 """How long it takes until a killed server is there again."""
 SEGMENT_BYTES = 400
@@ -205,6 +207,7 @@ class World:
 
     def run(self) -> None:
         """To the end of the campaign, and until nothing is left of it."""
+        self.settle(MADE_S)
         self._next_kill()
         for _ in range(TICKS_MAX):
             if self.watch.over and self.house is not None:

@@ -6,7 +6,16 @@ import pytest
 
 from headgate.fleet.pcp_client import Generation, PcpProfile
 from headgate.lwm2m.commands import Observe, Read, Write
-from headgate.lwm2m.happenings import Deregistered, Notified, Refused, Unanswered, WasReset
+from headgate.lwm2m.happenings import (
+    Deregistered,
+    Notified,
+    Observed,
+    Refused,
+    Registered,
+    Unanswered,
+    Unmatched,
+    WasReset,
+)
 from headgate.store import tables
 from headgate.upgrade.campaign import Retry, RetryPolicy
 from headgate.upgrade.containers import Observing
@@ -457,3 +466,47 @@ def test_radio_is_read_as_ever(house):
     clock(house, 60)
     assert seen.count(Read) == 2
     assert house.task()["radio_class"] == "U"
+
+
+@pytest.mark.parametrize(("separate", "frames"), [(True, [24]), (False, [])])
+def test_a_notification_that_overtakes_the_answer_to_its_observe(house, separate, frames):
+    """As a message of its own it is one; in the ACK it is whatever the resource holds (1.9)."""
+    device = at_notify(house)
+    house.tell(
+        Observed(
+            endpoint="ep-1",
+            command=Observe(path=UPLINK, purpose="c1-0000000", accept=42),
+            token=b"unasked1",
+            observing=True,
+            content_format=42,
+            payload=encode(UpgradeReport(version=OLD)),
+            separate=separate,
+        )
+    )
+    house.run()
+    assert told(device) == frames
+
+
+def test_who_notifies_under_an_unknown_token_is_observed_anew(house):
+    """It may be that of an Observe whose answer an earlier process did not live to see."""
+    device = at_notify(house)
+    before = device.data_tokens
+    house.tell(Unmatched(endpoint="ep-1", owed=object()))
+    house.run()
+    assert device.data_tokens == before + 1
+    assert house.desk.rejected == []
+
+
+def test_the_observe_leaves_before_the_question(house):
+    """A Register came while 20 was under way: its answer needs an observation."""
+    device = at_notify(house)
+    house.now += 40
+    device.said.clear()
+    device.done.clear()
+    house.heard()
+    house.commit()
+    assert [command.path for command in waiting(house)] == [DOWNLINK]
+    after = house.desk.registrations["ep-1"].evolved(location="another", registered_s=house.now)
+    house.tell(Registered(endpoint="ep-1", before=None, after=after, owed=object()))
+    house.commit()
+    assert [command.path for command in waiting(house)] == [UPLINK, DOWNLINK]

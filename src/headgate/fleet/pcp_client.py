@@ -214,9 +214,11 @@ class PcpClient:
         return []
 
     def _executed(self, now: float) -> Frames:
-        if self.phase is not Phase.DOWNLOADED:
+        declines = self.profile.executes != ResultCode.OK
+        again = declines and self.phase is Phase.IDLE and self.download is not None and self.download.complete
+        if self.phase is not Phase.DOWNLOADED and not again:
             return []
-        if self.profile.executes == ResultCode.OK:
+        if not declines:
             self.phase = Phase.INSTALLING
             self._timer_s = now + self.profile.install_s
         else:

@@ -33,6 +33,7 @@ from headgate.fleet.profile import HEALTHY, Misbehaviour, Profile
 from headgate.wire.pcp_messages import MessageCode
 
 NEWER: Mapping[str, object] = {"generation": Generation.NEWER}
+"""Says 24 until it is answered. The older generation says it once: where that is lost, the cause is too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,9 @@ PCP_TABLE: dict[str, PcpFault] = {
     "22: 08": says(PACKAGE_TYPE, downloads=0x08),
     "23: 04": says(UPDATE_FAILED, executes=0x04),
     "23: 05": says(STORAGE, executes=0x05),
-    "24: 0A": says(UPDATE_FAILED, upgrades=0x0A),
-    "24: 08": says(PACKAGE_TYPE, upgrades=0x08),
-    "comes back old": PcpFault(failure=UPDATE_FAILED, pcp={"installs": Installs.REVERTS}),
+    "24: 0A": PcpFault(failure=UPDATE_FAILED, pcp={"upgrades": 0x0A, **NEWER}),
+    "24: 08": PcpFault(failure=PACKAGE_TYPE, pcp={"upgrades": 0x08, **NEWER}),
+    "comes back old": PcpFault(failure=UPDATE_FAILED, pcp={"installs": Installs.REVERTS, **NEWER}),
 }
 """Every fault by its name: what the device does, or the message and result that it says."""
 
