@@ -6,7 +6,7 @@ seconds since the epoch, so that a deadline set before a restart means the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import repeat
@@ -274,14 +274,23 @@ _setters = {field.name: getattr(Task, field.name).__set__ for field in fields(Ta
 _in_order = tuple(_setters.values())
 
 
+def made(values: Iterable[Any]) -> Task:
+    """The task with these values of all its fields, in their order.
+
+    By filling slots instead of calling __init__ with every field, in half of its time: 100,000 tasks are made
+    by a restart.
+    """
+    task: Task = object.__new__(Task)
+    any(map(call, _in_order, repeat(task), values))  # a loop in C: every put returns None
+    return task
+
+
 def evolved(task: Task, changes: Mapping[str, Any]) -> Task:
     """The task with these fields changed.
 
-    What dataclasses.replace does, but by copying slots instead of calling __init__ with every field: a third
-    of its time, and making the next task is most of what an event costs.
+    What dataclasses.replace does, but by `made`: making the next task is most of what an event costs.
     """
-    changed: Task = object.__new__(Task)
-    any(map(call, _in_order, repeat(changed), _values(task)))  # a loop in C: every put returns None
+    changed = made(_values(task))
     for name, value in changes.items():
         _setters[name](changed, value)
     return changed
