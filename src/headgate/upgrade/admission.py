@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from headgate.upgrade.line import Key, Line
 from headgate.upgrade.radio import Cell, RadioClass
-from headgate.upgrade.task import MINUTE_S, State, Task
+from headgate.upgrade.task import HOLDING, MINUTE_S, State, Task
 
 
 class Scope(StrEnum):
@@ -262,19 +262,17 @@ class Admission:
 
     def _stand_of(self, task: Task) -> _Stand | None:
         """Where a task stands by its own account."""
-        holds = task.state.holds_slot
-        if not holds and task.state is not State.WAIT_SLOT:
+        state = task.state
+        holds = state in HOLDING
+        if not holds and state is not State.WAIT_SLOT:
             return None
         radio = task.radio
-        assert radio is not None, f"{task.id} is in {task.state} without a measurement"
-        assert radio.cell is not None, f"{task.id} is in {task.state} without a cell"
-        assert radio.radio_class is not None, f"{task.id} is in {task.state} without a class"
-        return _Stand(
-            group=(radio.cell, radio.radio_class),
-            key=(task.queued_s, task.id),
-            holds=holds,
-            asleep=(task.entered_s, task.id) if task.state is State.WAIT_AWAKE else None,
-        )
+        assert radio is not None, f"{task.id} is in {state} without a measurement"
+        cell, radio_class = radio.cell, radio.radio_class
+        assert cell is not None, f"{task.id} is in {state} without a cell"
+        assert radio_class is not None, f"{task.id} is in {state} without a class"
+        asleep = (task.entered_s, task.id) if state is State.WAIT_AWAKE else None
+        return _Stand((cell, radio_class), (task.queued_s, task.id), holds, asleep)
 
     def _pool_name(self, group: Group) -> Group | Cell:
         return group if self.limits.scope is Scope.CLASS else group[0]

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from headgate.lwm2m.registration import Registration
+from headgate.lwm2m.registration import made as registration_made
 from headgate.upgrade.events import Effect, ReadCell, ReadRadio
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.object5 import (
@@ -283,45 +284,45 @@ def registration_row(registration: Registration, *, heard_s: float) -> dict[str,
     }
 
 
-KIND = ("lifetime_s", "lwm2m_version", "binding", "queue_mode", "links", "formats")
-REGISTRATION_COLUMNS = (
-    *("endpoint", "location", "registered_s", "expires_s", "sms", "address", "control"),
-    *KIND,
-)
+OWN = ("endpoint", "location", "registered_s", "expires_s", "sms", "address", "control")
+ALIKE = ("lifetime_s", "lwm2m_version", "binding", "queue_mode", "links", "formats")
+REGISTRATION_COLUMNS = (*OWN, *ALIKE)
 
 
 def registrations_of(rows: Iterable[Values]) -> Iterator[Registration]:
-    """The registrations of rows of REGISTRATION_COLUMNS. What devices of a kind have in common is one."""
-    own = len(REGISTRATION_COLUMNS) - len(KIND)
-    kinds: dict[Values, dict[str, Any]] = {}
+    """The registrations of rows of REGISTRATION_COLUMNS. What devices of a kind have alike is one."""
+    alike = len(OWN)
+    known: dict[Values, Values] = {}
     for row in rows:
-        endpoint, location, registered_s, expires_s, sms, address, control = row[:own]
-        kind = kinds.get(row[own:])
-        if kind is None:
-            kind = kinds[row[own:]] = kind_of(row[own:])
-        yield Registration(
-            endpoint=endpoint,
-            location=location,
-            registered_s=registered_s,
-            expires_s=expires_s,
-            sms=sms,
-            remote=(address, control),
-            **kind,
+        endpoint, location, registered_s, expires_s, sms, address, control = row[:alike]
+        told = row[alike:]
+        if told not in known:
+            known[told] = alike_of(told)
+        lifetime_s, version, binding, queue_mode, objects, formats = known[told]
+        yield registration_made(
+            (
+                endpoint,
+                location,
+                registered_s,
+                expires_s,
+                lifetime_s,
+                version,
+                binding,
+                queue_mode,
+                sms,
+                objects,
+                (address, control),
+                formats,
+            )
         )
 
 
-def kind_of(values: Values) -> dict[str, Any]:
-    """What columns KIND say of a registration."""
-    lifetime_s, lwm2m_version, binding, queue_mode, links, formats = values
-    major, _, minor = lwm2m_version.partition(".")
-    return {
-        "lifetime_s": lifetime_s,
-        "version": (int(major), int(minor)),
-        "binding": binding,
-        "queue_mode": queue_mode,
-        "objects": objects_of(links),
-        "formats": tuple((kind, accept) for kind, accept in json.loads(formats)) if formats else (),
-    }
+def alike_of(values: Values) -> Values:
+    """What columns ALIKE mean."""
+    lifetime_s, version, binding, queue_mode, links, formats = values
+    major, _, minor = version.partition(".")
+    worked = tuple((kind, accept) for kind, accept in json.loads(formats)) if formats else ()
+    return lifetime_s, (int(major), int(minor)), binding, queue_mode, objects_of(links), worked
 
 
 @lru_cache(PRODUCTS_MAX)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -164,8 +165,10 @@ def restore_observations(
     orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, now: float
 ) -> None:
     """Tokens that devices may still use, the oldest first."""
+    path_of = cache(Path.parse)  # of few that there are
+    uplink = str(UPLINK)
     for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
-        if row["path"] == str(UPLINK):
+        if row["path"] == uplink:
             orchestrator.subscriptions.restore(row, now)
             continue
         asker = orchestrator.roster.askers.get(row["task_id"])
@@ -173,4 +176,4 @@ def restore_observations(
             orchestrator.gathering.delete(tables.observations, (row["token"],))
             continue
         asker.tokens.append(row["token"])
-        lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"], now)
+        lwm2m.remember(row["endpoint"], path_of(row["path"]), row["token"], now)

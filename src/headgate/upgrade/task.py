@@ -6,13 +6,13 @@ seconds since the epoch, so that a deadline set before a restart means the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from itertools import repeat
-from operator import attrgetter, call
+from operator import attrgetter
 from typing import Any
 
+from headgate.model import maker
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.radio import Measurement
 from headgate.wire.pcp_messages import version_field
@@ -269,20 +269,9 @@ class Task:
         return cls(id=id, endpoint=endpoint, plan=plan, uri=uri, entered_s=now, stage_s=now, marks=marks)
 
 
+made = maker(Task)
 _values = attrgetter(*(field.name for field in fields(Task)))
 _setters = {field.name: getattr(Task, field.name).__set__ for field in fields(Task)}
-_in_order = tuple(_setters.values())
-
-
-def made(values: Iterable[Any]) -> Task:
-    """The task with these values of all its fields, in their order.
-
-    By filling slots instead of calling __init__ with every field, in half of its time: 100,000 tasks are made
-    by a restart.
-    """
-    task: Task = object.__new__(Task)
-    any(map(call, _in_order, repeat(task), values))  # a loop in C: every put returns None
-    return task
 
 
 def evolved(task: Task, changes: Mapping[str, Any]) -> Task:
