@@ -181,9 +181,9 @@ class Orchestrator:
             return False
         gathering = self.gathering
         before = gathering.turn.changes
+        self._takers[type(happening)](happening, now)
         if happening.changed is not None:
             self._put(happening.changed, now)
-        self._takers[type(happening)](happening, now)
         self._settle(now)
         if isinstance(happening, Unmatched) and happening.endpoint not in self.roster.active:
             self._lwm2m.reject(happening, now)
