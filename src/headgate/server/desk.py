@@ -100,6 +100,10 @@ class ServerDesk:
         )
         return package.pid.hex()
 
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID."""
+        return (await self._server.add_archive(file, name=name, product=product)).pid.hex()
+
     async def remove_package(self, pid: str) -> None:
         """Forget it. PackageConflictError: something needs it."""
         try:

@@ -109,6 +109,9 @@ class Desk(Protocol):
     ) -> str:
         """Keep a package; its PID in hexadecimal. Raises PackageError and StoreError."""
 
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID. Raises PackageError and StoreError."""
+
     async def remove_package(self, pid: str) -> None:
         """Forget a package. Raises PackageError where something needs it."""
 
