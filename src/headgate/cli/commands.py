@@ -144,7 +144,7 @@ def serve(
                 "http": {"host": http_host, "port": http_port},
             },
         )
-        raise typer.Exit(run(Serving(settings.config).run))
+        raise typer.Exit(run(Serving(settings).run))
 
 
 @app.command()
