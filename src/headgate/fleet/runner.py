@@ -187,6 +187,7 @@ class Fleet:
             "updates": sum(log.updates for log in logs),
             "requests": sum(log.requests for log in logs),
             "blocks": sum(log.blocks for log in logs),
+            "segments": sum(log.segments for log in logs),
             "upgrading": sum(log.upgrading_since_s is not None for log in logs),
             "reboots": sum(log.reboots for log in logs),
             "power_cuts": sum(log.power_cuts for log in logs),
