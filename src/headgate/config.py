@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -152,6 +152,9 @@ class Presence(Section):
     """When a device in queue mode can be reached. LwM2M 1.1 core, 6.5."""
 
     awake_s: float = duration(20.0, "How long a device that sleeps is taken to listen after it was heard.")
+    awake_s_of: dict[str, Annotated[float, Field(ge=0.001, le=YEAR_S, allow_inf_nan=False)]] = setting(
+        {}, "The same for single products, by the label that operators give to devices.", "s"
+    )
 
 
 class Lwm2m(Section):
