@@ -204,7 +204,12 @@ class House:
         """The event log would be the only table that grows for ever."""
         while True:
             before_s = self.clock.now() - self.config.store.events_keep_s
-            forget = partial(self.database.forget_events, before_s=before_s, limit=FORGOTTEN_AT_ONCE)
+            forget = partial(
+                self.database.forget_events,
+                before_s=before_s,
+                keep=self.config.store.events_max,
+                limit=FORGOTTEN_AT_ONCE,
+            )
             forgotten = 0
             try:
                 forgotten = await self.write(forget)
