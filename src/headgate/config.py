@@ -92,7 +92,7 @@ class Store(Section):
         None, "Database, such as postgresql+psycopg://...; without it, SQLite in the data directory.", ""
     )
     events_keep_s: float = duration(90 * DAY_S, "How long the event log is kept.")
-    events_max: int = bound(50_000_000, "Its newest lines, which alone are kept whatever their age.", "events")
+    events_max: int = bound(50_000_000, "Its newest lines; older ones go whatever their age.", "events")
     retry_s: float = duration(1.0, "After a commit failed, it is tried again this often.")
 
 
