@@ -49,12 +49,24 @@ class Owed:
 class Device(Timed):
     """What we keep of one device."""
 
-    __slots__ = ("endpoint", "heard_s", "owed", "queue", "registration", "silent", "tokens", "under_way")
+    __slots__ = (
+        "awake_s",
+        "endpoint",
+        "heard_s",
+        "owed",
+        "queue",
+        "registration",
+        "silent",
+        "tokens",
+        "under_way",
+    )
 
     def __init__(self, endpoint: str) -> None:
         super().__init__()
         self.endpoint = endpoint
         self.registration: Registration | None = None
+        self.awake_s: float | None = None
+        """How long it listens after an uplink; None: as long as all do."""
         self.heard_s = NEVER_HEARD_S
         """When its newest uplink came."""
         self.silent = False
@@ -162,6 +174,7 @@ class Devices:
         self._leave_remote(device, registration.remote)
         self._lifetimes.cancel(device)
         device.registration = None
+        device.awake_s = None
         self.let_go(device)
         return registration
 

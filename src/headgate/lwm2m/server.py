@@ -198,6 +198,15 @@ class LwM2mServer:
         if device is not None:
             self._queue.reached(device, self._presence.heard(device, now), now)
 
+    def listens(self, endpoint: str, awake_s: float | None) -> None:
+        """How long this device listens after an uplink, as it is of a product that the caller knows.
+
+        None: as long as all do. Kept as long as it is registered; of one that is not, nothing is kept.
+        """
+        device = self._devices.find(endpoint)
+        if device is not None and device.registration is not None:
+            device.awake_s = awake_s
+
     # -- what the caller may ask --
 
     def awake(self, endpoint: str, now: float) -> bool:
