@@ -103,7 +103,7 @@ class Mark(StrEnum):
     RENEWED = "renewed"
     """A new Register came in SUBSCRIBE: the observation that brought the version is gone."""
     REGISTERED = "registered"
-    """A new Register came since the device was told to update."""
+    """A new Register came since the device was last told to update."""
     TLV = "tlv"
     """Text was refused: the URI is written as TLV."""
     CLEARED = "cleared"
@@ -112,13 +112,15 @@ class Mark(StrEnum):
     """The one repetition of a refused Execute is used up."""
     READ_AGAIN = "read_again"
     """The one later reading of a result that was still 0 is used up."""
+    DELIVERED = "delivered"
+    """The question of this state is in the device, as often as it was sent, and has not been answered."""
     RESENT = "resent"
     """The question of this state was sent a second time."""
     RESENT_AGAIN = "resent_again"
     """And a third: the last."""
 
 
-OF_ONE_STATE = frozenset({Mark.RESENT, Mark.RESENT_AGAIN})
+OF_ONE_STATE = frozenset({Mark.DELIVERED, Mark.RESENT, Mark.RESENT_AGAIN})
 """Marks that are taken away with every state entered."""
 
 
