@@ -26,7 +26,7 @@ PREFIX = "HEADGATE_"
 DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a setting
 DEFAULT = "default"
 ENVIRONMENT = "environment"
-FLAG = "flag"
+FLAG = "option"
 
 DAY_S = 86400.0
 YEAR_S = 366 * DAY_S
@@ -311,7 +311,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "flag"."""
+    """"default", the file's path, "environment" or "option"."""
     unit: str
     description: str
 
