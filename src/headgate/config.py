@@ -27,6 +27,7 @@ DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a set
 DEFAULT = "default"
 ENVIRONMENT = "environment"
 FLAG = "option"
+PROGRAM = "program"
 
 DAY_S = 86400.0
 YEAR_S = 366 * DAY_S
@@ -245,7 +246,9 @@ class Http(Section):
     body_idle_s: float = duration(30.0, "How long the next bytes of a body are waited for.")
     requests_max: int = bound(256, "Requests that are answered at a time.", "requests")
     uploads_max: int = setting(4, "Packages that are received at a time.", "threads", ge=1, le=64)
-    viewers_max: int = bound(200, "Who follows the events at a time.", "viewers")
+    viewers_max: int = bound(200, "Who follows events and pages of the console at a time.", "viewers")
+    sessions_max: int = bound(256, "Logins of the console at a time; beyond, the oldest ends.", "sessions")
+    session_s: float = duration(12 * 3600.0, "How long a login of the console lasts.")
     events_kept: int = setting(5_000, "Newest events in memory, for them.", "events", ge=1, le=1 << 20)
     read_threads: int = setting(4, "Threads that read the store for the API.", "threads", ge=1, le=64)
     reads_waiting_max: int = bound(256, "Questions that wait for one of them.", "questions")
@@ -311,7 +314,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "option"."""
+    """"default", the file's path, "environment" or "option"; "program" where none of them was read."""
     unit: str
     description: str
 
@@ -342,6 +345,17 @@ class Settings:
                     unit=str(extra["unit"]) if isinstance(extra, dict) else "",
                     description=field.description or "",
                 )
+
+
+def settings_of(config: Config) -> Settings:
+    """A configuration that a program made: what it says itself comes from there."""
+    origins = {
+        f"{section}.{name}": PROGRAM
+        for section, values in config
+        for name, field in type(values).model_fields.items()
+        if getattr(values, name) != field.default
+    }
+    return Settings(config=config, origins=MappingProxyType(origins))
 
 
 def read(file: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:

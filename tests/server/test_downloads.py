@@ -7,6 +7,9 @@ import random
 
 import pytest
 
+from headgate.server import downloads as downloads_module
+from headgate.upgrade.negotiator import SegmentsWanted
+from headgate.upgrade.task import Kind
 from peer import Peer, eventually, get
 
 BODY = random.Random(9).randbytes(70_000)  # enough to be mapped
@@ -100,5 +103,52 @@ def test_a_grant_too_many_is_told_and_ends_nothing(run, server_of, caplog):
             with Peer(server.port) as peer:
                 key = server.package_uri("two", package.pid).rpartition("/")[2]
                 assert (await asyncio.to_thread(peer.exchange, get(key), 1)).code == 0x84
+
+    run(main())
+
+
+def wanted_of(package, root: tuple[str, ...], token: bytes = b"12345678") -> SegmentsWanted:
+    """Segments for a device with this alternate root."""
+    return SegmentsWanted(
+        pid=package.pid,
+        segment_size_bytes=package.segment_size_bytes,
+        version=package.version,
+        tokens=(token,),
+        root=root,
+        wait_s=1.0,
+    )
+
+
+def test_a_root_that_cannot_be_written_to_natively_ends_nothing(run, server_of, caplog):
+    """A device may register a longer one at any time, and the usual one again: it is served either way."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2", kind=Kind.SOFTWARE)
+            downloads = server._in.packages.downloads
+            grants = []
+            for root in ((), ("r" * 255,), ("r" * 255,), ("lwm2m",)):
+                downloads.grant_segments("device", wanted_of(package, root))
+                grants.append(server.stats.edge.grants)
+            assert grants == [1, 0, 0, 1]
+            assert "segments cannot be granted" in caplog.text
+            downloads.withdraw_segments("device", package.pid)
+            assert server.stats.edge.grants == 0
+
+    run(main())
+
+
+def test_offers_for_roots_of_the_past_are_let_go(run, server_of, monkeypatch):
+    """A device chooses its root; what is kept for others of its kind has a bound."""
+    monkeypatch.setattr(downloads_module, "OFFERS_MAX", 3)
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2", kind=Kind.SOFTWARE)
+            downloads = server._in.packages.downloads
+            for number in range(10):
+                downloads.grant_segments("device", wanted_of(package, (f"root{number}",)))
+            assert len(downloads._offers) == 3
+            assert server.stats.edge.grants == 1
 
     run(main())

@@ -32,6 +32,7 @@ from headgate.wire.pcp_messages import (
     UpgradeReport,
     VersionAnswer,
 )
+from headgate.wire.resources import Path
 from orchestra import OLD, TARGET, House
 from orchestra import PLAN as FIRMWARE_PLAN
 from orchestra_pcp import BODY, PID, PLAN, clock, software_device
@@ -208,6 +209,25 @@ def test_wrapped_frames(house, content_format, head):
     assert house.state() == "downloading"
     assert told(device) == [21]
     assert device.frames[0].endswith(BODY[1000:])
+
+
+def test_a_state_under_the_token_of_an_earlier_firmware_task(house):
+    """That token lives on for a day: what comes under it is heard, logged, and no event of the task."""
+    software_device(house)
+    house.run()
+    house.campaign(plan=PLAN)
+    house.run()
+    before = house.state()
+    assert before not in ("success", "failed")
+    late = Notified(
+        endpoint="ep-1", path=Path(5, 0, 3), token=b"old", content_format=0, payload=b"1", stale=False
+    )
+    house.tell(late)
+    house.commit()
+    assert "notified without a task" in house.log(endpoint="ep-1")
+    assert house.state() == before
+    clock(house, 120)
+    assert house.state() == "success"
 
 
 def test_a_stale_notification_is_no_less_a_message(house):

@@ -145,7 +145,7 @@ def serve(
             http_host=http_host,
             http_port=http_port,
         )
-        raise typer.Exit(run(Serving(settings.config).run))
+        raise typer.Exit(run(Serving(settings).run))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from headgate.config import Config
+from headgate.config import Config, Settings
 from headgate.server import Server
 from headgate.server.logs import JsonLines
 
@@ -35,7 +35,12 @@ def log_to_stderr(config: Config) -> None:
 class Serving:
     """One run of `headgate serve`."""
 
-    config: Config
+    settings: Settings
+
+    @property
+    def config(self) -> Config:
+        """What is set."""
+        return self.settings.config
 
     async def run(self) -> int:
         """Serve until told to stop; the exit code. Raises HeadgateError when it cannot begin."""
@@ -59,7 +64,7 @@ class Serving:
         gc.freeze()
         try:
             if self.config.http.enabled:
-                await server.serve_http()
+                await server.serve_http(self.settings)
             await self._serve(server, stop)
             failure = server.failure
         finally:
@@ -80,6 +85,7 @@ class Serving:
         if server.http is not None:
             made = f", its first token is in {server.http.token_file}" if server.http.token_file else ""
             print(f"headgate: API at {server.http.url}/api/v1{made}", flush=True)
+            print(f"headgate: console at {server.http.login_url()} (once, within an hour)", flush=True)
         console = Console()
         if not console.is_terminal:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import make_url
+
+from headgate.config import Setting, Settings, settings_of
 from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.campaign import RetryPolicy
 from headgate.upgrade.task import Kind, Timers
 from headgate.web.desk import Figures
@@ -25,9 +29,11 @@ if TYPE_CHECKING:
 class ServerDesk:
     """One server's `web.desk.Desk`."""
 
-    def __init__(self, server: Server, house: House) -> None:
+    def __init__(self, server: Server, house: House, settings: Settings | None = None) -> None:
+        """`settings` tell where the configuration comes from; without them, from the program."""
         self._server = server
         self._house = house
+        self._settings = settings or settings_of(house.config)
 
     @property
     def database(self) -> Database:
@@ -56,6 +62,12 @@ class ServerDesk:
     def figures(self) -> Figures:
         """The counters, as they stand."""
         return self._server.stats
+
+    def settings(self) -> Iterable[Setting]:
+        """All settings, without the password of a database."""
+        for each in self._settings:
+            hidden = each.key == "store.url" and each.value
+            yield replace(each, value=make_url(each.value).render_as_string()) if hidden else each
 
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now."""
@@ -149,6 +161,10 @@ class ServerDesk:
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands."""
         return self._server.explain(endpoint)
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
+        return self._server.occupancy()
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package."""

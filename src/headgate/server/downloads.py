@@ -21,6 +21,8 @@ from headgate.errors import HeadgateError, PackageError
 from headgate.server.logs import logger
 from headgate.upgrade.negotiator import SegmentsWanted
 
+OFFERS_MAX = 1024  # kept for devices to come: roots are what devices say
+
 log = logger()
 
 
@@ -90,19 +92,19 @@ class EdgeDownloads:
         if loaded is None:
             self._segments_wanted.setdefault(wanted.pid, {})[endpoint] = wanted
             return
-        offer, grants = self._offer(wanted, loaded), self._edge.segments
-        download = self._in_segments.get((endpoint, wanted.pid))
-        if download is not None and download.admitted.offer is offer:
-            for token in set(wanted.tokens) - download.tokens:
-                grants.admit(download, token)
-            return
-        if download is not None:
-            grants.withdraw(download)
+        download, grants = self._in_segments.get((endpoint, wanted.pid)), self._edge.segments
         try:
+            offer = self._offer(wanted, loaded)
+            if download is not None and download.admitted.offer is offer:
+                for token in set(wanted.tokens) - download.tokens:
+                    grants.admit(download, token)
+                return
+            self.withdraw_segments(endpoint, wanted.pid)
             self._in_segments[endpoint, wanted.pid] = grants.grant(offer, endpoint, tokens=wanted.tokens)
         except HeadgateError as error:
             # Its requests come to the orchestrator, which answers them, though not as fast.
-            log.error("segments cannot be granted", endpoint=endpoint, reason=str(error))
+            self.withdraw_segments(endpoint, wanted.pid)
+            log.warning("segments cannot be granted", endpoint=endpoint, reason=str(error))
 
     def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
         """What is the same for all devices of a product in one radio class."""
@@ -115,6 +117,8 @@ class EdgeDownloads:
             offer = self._offers[key] = offer_of(
                 segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
             )
+            if len(self._offers) > OFFERS_MAX:
+                del self._offers[next(iter(self._offers))]
         return offer
 
     def withdraw_segments(self, endpoint: str, pid: bytes) -> None:

@@ -10,9 +10,33 @@ from typing import Any, Protocol
 from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.campaign import RetryPolicy
 from headgate.upgrade.task import Kind, Timers
+
+
+class Setting(Protocol):
+    """One setting of the server, as it stands."""
+
+    @property
+    def key(self) -> str:
+        """section.name"""
+
+    @property
+    def value(self) -> Any:
+        """As it is used; what is secret in it is not told."""
+
+    @property
+    def origin(self) -> str:
+        """"default", the file's path, "environment" or "flag"."""
+
+    @property
+    def unit(self) -> str:
+        """Empty where there is none."""
+
+    @property
+    def description(self) -> str:
+        """What it is."""
 
 
 class Figures(Protocol):
@@ -84,6 +108,9 @@ class Desk(Protocol):
     def figures(self) -> Figures:
         """The counters, as they stand."""
 
+    def settings(self) -> Iterable[Setting]:
+        """All settings, and where each was said."""
+
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now, None where all is well."""
 
@@ -144,6 +171,9 @@ class Desk(Protocol):
 
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands, in one sentence."""
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package; None where it is permitted none of it."""
