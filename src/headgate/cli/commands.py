@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli import campaigns, cells, configuration, devices, hooks, packages, tokens
+from headgate.cli.doctor.command import doctor
 from headgate.cli.saying import explained
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ def show_version(wanted: bool) -> None:
 for subject in (packages, campaigns, devices, cells, tokens, hooks):
     app.add_typer(subject.app, name=subject.__name__.rpartition(".")[2].removesuffix("s"))
 app.add_typer(configuration.app, name="config")
+app.command()(doctor)
 
 
 @app.callback()

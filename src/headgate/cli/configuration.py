@@ -18,7 +18,7 @@ PASSWORD = re.compile(r"(?<=://)([^/@:?]*:).*(?=@)|(?<=password=)()[^&]*")
 SECRET = re.compile(r"secret|password|token$")
 MASK = "***"
 
-Config = Annotated[
+ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings, as TOML.", envvar="HEADGATE_CONFIG", dir_okay=False)
 ]
 DataDirectory = Annotated[Path | None, typer.Option("--data", help="Data directory (store.directory).")]
@@ -36,7 +36,7 @@ def configuration() -> None:
 
 @app.command("show")
 def show_config(
-    config: Config = None,
+    config: ConfigFile = None,
     data: DataDirectory = None,
     host: Host = None,
     port: Port = None,

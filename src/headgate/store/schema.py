@@ -20,14 +20,25 @@ def migrate(connection: Connection) -> None:
 
     Runs in the transaction of the connection: it is done as a whole, or not at all.
     """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config = configuration()
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = known_revisions()
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
         raise StoreError(
-            f"the database has the schema {current} of a newer Headgate, and this one knows {max(known)}: "
+            f"the database has the schema {current} of a newer Headgate, and this one knows {known[0]}: "
             "install the newer one, or restore a backup from before"
         )
     command.upgrade(config, "head")
+
+
+def configuration() -> Config:
+    """Where Alembic finds the steps."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def known_revisions() -> list[str]:
+    """The schemas that this version knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
