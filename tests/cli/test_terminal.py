@@ -16,7 +16,7 @@ HEAVY = (
     "asyncio",
     "fastapi",
     "httpx",
-    "pydantic",
+    "pydantic_settings",  # pydantic itself is Typer's
     "sqlalchemy",
     "uvloop",
     "headgate.edge",
