@@ -21,7 +21,7 @@ from headgate.errors import ConfigError
 
 DEFAULT = "default"
 ENVIRONMENT = "environment"
-FLAG = "flag"
+FLAG = "option"
 PROGRAM = "program"
 
 
@@ -33,7 +33,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "flag"; "program" where none of them was read."""
+    """"default", the file's path, "environment" or "option"; "program" where none of them was read."""
     unit: str
     description: str
 

@@ -11,7 +11,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from headgate.engine.deduplication import Handle
@@ -142,6 +142,20 @@ class Devices:
         device.registration = registration
         ends_s = registration.expires_s
         self._lifetimes.set(device, ends_s if ends_s + self._grace_s >= until_s else until_s - self._grace_s)
+
+    def restore(self, registrations: Iterable[Registration], *, until_s: float) -> None:
+        """Place these before any other, each kept `until_s` at least."""
+        assert not self._devices, "nobody is known yet"
+        ends_s = until_s - self._grace_s
+
+        def placed() -> Iterator[tuple[Device, float]]:
+            for registration in registrations:
+                device = self._devices[registration.endpoint] = Device(registration.endpoint)
+                self._by_location[registration.location] = self._by_remote[registration.remote] = device
+                device.registration = registration
+                yield device, max(registration.expires_s, ends_s)
+
+        self._lifetimes.set_all(placed())
 
     def alter(self, device: Device, registration: Registration) -> None:
         """The same registration, at another address or with other formats; it lives no longer for that."""

@@ -190,8 +190,7 @@ class LwM2mServer:
 
     def restore(self, registrations: Iterable[Registration], now: float) -> None:
         """Know the registrations that an earlier process knew. None of their devices has been heard yet."""
-        for registration in registrations:
-            self._registry.restore(registration, now)
+        self._registry.restore(registrations, now)
 
     def heard(self, endpoint: str, now: float) -> None:
         """The device is awake by other evidence: it asked for a block."""

@@ -222,13 +222,19 @@ class Database:
         return found[0] if found else None
 
     def chunks(
-        self, table: Table, *, where: Mapping[str, Any] | None = None, size: int = CHUNK_ROWS
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] = (),
+        where: Mapping[str, Any] | None = None,
+        size: int = CHUNK_ROWS,
     ) -> Iterator[Sequence[Tuple[Any]]]:
-        """All rows that have these values, in chunks and no order: tuples of the table's columns in order.
+        """All rows that have these values, in chunks and no order: tuples of these columns, or of all.
 
         All as of the moment when the first chunk is asked for.
         """
-        query = select(table).where(having(table, where))
+        query = select(*(table.c[name] for name in columns or table.columns.keys()))
+        query = query.where(having(table, where))
         with self.reading() as reader, reader.execution_options(yield_per=size).execute(query) as result:
             yield from result.partitions()
 

@@ -38,7 +38,7 @@ from headgate.upgrade.events import (
     VersionRefused,
     VersionReported,
 )
-from headgate.upgrade.frames import SAID, Body, saying, subscribed, subscribing
+from headgate.upgrade.frames import QUESTIONS, SAID, Body, saying, subscribed, subscribing
 from headgate.upgrade.object5 import (
     CancelObservation,
     CancelUpdate,
@@ -71,6 +71,7 @@ from headgate.upgrade.object19 import (
     NotificationRefused,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SubscribeData,
     SubscriptionRefused,
 )
@@ -227,7 +228,8 @@ DONE: Mapping[type[Effect], Event] = {
     ExecuteUpdate: ExecuteAccepted(),
     CancelObservation: ObservationEnded(),
     CancelUpdate: DeviceHeard(),
-    **dict.fromkeys(SAID, FrameDelivered()),
+    **dict.fromkeys(QUESTIONS, QuestionDelivered()),
+    **dict.fromkeys(ANSWERS, FrameDelivered()),
 }
 """Commands that are done when the device took them."""
 REFUSALS: Mapping[type[Effect], type[Refusal]] = {
