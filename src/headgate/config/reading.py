@@ -94,6 +94,8 @@ def read(file: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None
     for origin, layer in layers:
         for section, entries in layer.items():
             if not isinstance(entries, Mapping):
+                if section in Config.model_fields:
+                    raise ConfigError(f"{section} ({origin}) is a section, whose settings follow [{section}]")
                 raise ConfigError(_unknown(section, origin, tuple(Config.model_fields)))
             values.setdefault(section, {}).update(entries)
             origins |= {section: origin} | {f"{section}.{name}": origin for name in entries}
@@ -137,7 +139,8 @@ def _explained(error: Any, origins: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in error["loc"][:2])
     origin = origins.get(key, DEFAULT)
     if error["type"] != "extra_forbidden":
-        return f"{key} ({origin}): {error['msg'][:1].lower()}{error['msg'][1:]}, not {error['input']!r}"
+        where = ".".join(str(part) for part in error["loc"])  # of a list or a table, which entry
+        return f"{where} ({origin}): {error['msg'][:1].lower()}{error['msg'][1:]}, not {error['input']!r}"
     if len(error["loc"]) == 1:
         return _unknown(key, origin, tuple(Config.model_fields))
     section = str(error["loc"][0])
