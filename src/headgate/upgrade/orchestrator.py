@@ -63,6 +63,7 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.explanation import explained
 from headgate.upgrade.negotiator import Downloads, Negotiator
+from headgate.upgrade.notices import Notices
 from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.questions import AnswerTo, Questions
 from headgate.upgrade.radio import RadioRules
@@ -120,6 +121,7 @@ class Orchestrator:
         self.timers = Timers()
         self.roster = Roster()
         self.subscriptions = Subscriptions(lwm2m, self.gathering)
+        self.notices = Notices(self.gathering, keep_s=self.settings.keep_s)
         self.questions = Questions(
             lwm2m,
             self.gathering,
@@ -136,6 +138,7 @@ class Orchestrator:
             gathering=self.gathering,
             questions=self.questions,
             subscriptions=self.subscriptions,
+            notices=self.notices,
             roster=self.roster,
             timers=self.timers,
             keep_s=self.settings.keep_s,
@@ -143,6 +146,7 @@ class Orchestrator:
         self.containers = Containers(
             lwm2m,
             subscriptions=self.subscriptions,
+            notices=self.notices,
             negotiator=self.negotiator,
             gathering=self.gathering,
             roster=self.roster,
