@@ -191,6 +191,9 @@ def demo(
     faulty: Annotated[
         float, typer.Option(min=0, max=1, help="Share of faulty devices; every fault has its turn.")
     ] = 0.05,
+    software: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices upgraded by PCP, others by LwM2M.")
+    ] = 0.5,
     size: Annotated[int, typer.Option(min=64, max=1 << 20, help="Bytes of the package.")] = 16 << 10,
     threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate serve`.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
@@ -218,6 +221,7 @@ def demo(
         speed=speed,
         loss=loss,
         faulty=faulty,
+        software=software,
         size_bytes=size,
         threads=threads,
         json=json,
