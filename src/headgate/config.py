@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -27,6 +27,7 @@ DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a set
 DEFAULT = "default"
 ENVIRONMENT = "environment"
 FLAG = "flag"
+PROGRAM = "program"
 
 DAY_S = 86400.0
 YEAR_S = 366 * DAY_S
@@ -91,6 +92,7 @@ class Store(Section):
         None, "Database, such as postgresql+psycopg://...; without it, SQLite in the data directory.", ""
     )
     events_keep_s: float = duration(90 * DAY_S, "How long the event log is kept.")
+    events_max: int = bound(50_000_000, "Its newest lines; older ones go whatever their age.", "events")
     retry_s: float = duration(1.0, "After a commit failed, it is tried again this often.")
 
 
@@ -151,6 +153,9 @@ class Presence(Section):
     """When a device in queue mode can be reached. LwM2M 1.1 core, 6.5."""
 
     awake_s: float = duration(20.0, "How long a device that sleeps is taken to listen after it was heard.")
+    awake_s_of: dict[str, Annotated[float, Field(ge=0.001, le=YEAR_S, allow_inf_nan=False)]] = setting(
+        {}, "The same for single products, by the label that operators give to devices.", "s"
+    )
 
 
 class Lwm2m(Section):
@@ -245,7 +250,9 @@ class Http(Section):
     body_idle_s: float = duration(30.0, "How long the next bytes of a body are waited for.")
     requests_max: int = bound(256, "Requests that are answered at a time.", "requests")
     uploads_max: int = setting(4, "Packages that are received at a time.", "threads", ge=1, le=64)
-    viewers_max: int = bound(200, "Who follows the events at a time.", "viewers")
+    viewers_max: int = bound(200, "Who follows events and pages of the console at a time.", "viewers")
+    sessions_max: int = bound(256, "Logins of the console at a time; beyond, the oldest ends.", "sessions")
+    session_s: float = duration(12 * 3600.0, "How long a login of the console lasts.")
     events_kept: int = setting(5_000, "Newest events in memory, for them.", "events", ge=1, le=1 << 20)
     read_threads: int = setting(4, "Threads that read the store for the API.", "threads", ge=1, le=64)
     reads_waiting_max: int = bound(256, "Questions that wait for one of them.", "questions")
@@ -311,7 +318,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "flag"."""
+    """"default", the file's path, "environment" or "flag"; "program" where none of them was read."""
     unit: str
     description: str
 
@@ -342,6 +349,17 @@ class Settings:
                     unit=str(extra["unit"]) if isinstance(extra, dict) else "",
                     description=field.description or "",
                 )
+
+
+def settings_of(config: Config) -> Settings:
+    """A configuration that a program made: what it says itself comes from there."""
+    origins = {
+        f"{section}.{name}": PROGRAM
+        for section, values in config
+        for name, field in type(values).model_fields.items()
+        if getattr(values, name) != field.default
+    }
+    return Settings(config=config, origins=MappingProxyType(origins))
 
 
 def read(file: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import socket
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,24 @@ def test_a_fleet_is_upgraded(run):
     assert totals["moved"] > 0
     assert totals["power_cuts"] > 0
     assert totals["forced_restarts"] == 0
+
+
+def test_timers_may_be_due_at_once(run, monkeypatch):
+    """Uvloop answers such a call with a handle that does not know its time."""
+    monkeypatch.setattr(runner, "WAIT_MIN_S", 0.0)
+    devices = Population(devices=20, cells=1, seed=5, quirky=0.0, boot_within_s=10.0).make()
+    wrong: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
+        async with (
+            UpgradeServer(PACKAGE) as server,
+            Fleet(devices, server=("127.0.0.1", server.port), speed=300.0),
+        ):
+            await eventually(lambda: server.done == len(devices))
+
+    run(main())
+    assert wrong == []
 
 
 def test_devices_of_both_families_find_their_server(run):

@@ -32,6 +32,7 @@ from headgate.wire.pcp_messages import (
     UpgradeReport,
     VersionAnswer,
 )
+from headgate.wire.resources import Path
 from orchestra import OLD, TARGET, House
 from orchestra import PLAN as FIRMWARE_PLAN
 from orchestra_pcp import BODY, PID, PLAN, clock, software_device
@@ -208,6 +209,25 @@ def test_wrapped_frames(house, content_format, head):
     assert house.state() == "downloading"
     assert told(device) == [21]
     assert device.frames[0].endswith(BODY[1000:])
+
+
+def test_a_state_under_the_token_of_an_earlier_firmware_task(house):
+    """That token lives on for a day: what comes under it is heard, logged, and no event of the task."""
+    software_device(house)
+    house.run()
+    house.campaign(plan=PLAN)
+    house.run()
+    before = house.state()
+    assert before not in ("success", "failed")
+    late = Notified(
+        endpoint="ep-1", path=Path(5, 0, 3), token=b"old", content_format=0, payload=b"1", stale=False
+    )
+    house.tell(late)
+    house.commit()
+    assert "notified without a task" in house.log(endpoint="ep-1")
+    assert house.state() == before
+    clock(house, 120)
+    assert house.state() == "success"
 
 
 def test_a_stale_notification_is_no_less_a_message(house):
@@ -398,6 +418,40 @@ def test_a_firmware_task_is_not_disturbed(house):
     house.run()
     assert told(device) == [24]
     assert house.state("c2-0000000") != "wait_online"
+
+
+@generations
+def test_a_device_that_observes_us_no_more_is_observed_anew(house, generation):
+    """RFC 7641, 4.5: who is not acknowledged ends the observation, and then cannot say that it did."""
+    device = software_device(house, pcp=PcpProfile(generation=generation, repeat_s=4.0))
+    tells = device.tells
+
+    def tells_at_first(frame, **how):
+        tells(frame, **how)
+        if frame[3] == MessageCode.SEGMENT and device.data_tokens == 2:
+            device.data_token = None
+
+    device.tells = tells_at_first
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 310)
+    assert house.state() == "downloading"
+    house.heard()
+    clock(house, 60)
+    assert house.state() == "success"
+    assert device.client.image == BODY
+
+
+@pytest.mark.parametrize("lost", [{MessageCode.EXECUTE, MessageCode.UPGRADE}, {MessageCode.UPGRADE}])
+def test_a_device_whose_answer_and_report_are_lost(house, lost):
+    """Said once each by the older generation, by NON. What it runs after its Register decides."""
+    device = software_device(house, pcp=PcpProfile(generation=Generation.OLDER))
+    tells = device.tells
+    device.tells = lambda frame, **how: None if frame[3] in lost else tells(frame, **how)
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 240 if len(lost) == 2 else 1860)
+    assert house.state() == "success", house.log()
 
 
 # -- grants, restarts, retries --

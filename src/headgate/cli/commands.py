@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.fleet import FleetRun
-from headgate.cli.serving import FileServer, collect
-from headgate.errors import HeadgateError, StoreError
-from headgate.fleet.faults import FAULTS
-from headgate.fleet.population import Population
-from headgate.fleet.profile import QUEUE_WINDOW_S
-from headgate.fleet.radio import LinkSettings
+from headgate.cli import campaigns, cells, devices, hooks, packages, tokens
+from headgate.cli.saying import explained
 
 app = typer.Typer(
     name="headgate",
@@ -29,51 +20,29 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # fills the paragraphs of a help text
 )
 
-FAILED = 1
-WRONG_USAGE = 2
-
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run `main` on uvloop, or on asyncio where uvloop is absent."""
     try:
         import uvloop
     except ImportError:
+        import asyncio
+
         return asyncio.run(main())
     return uvloop.run(main())
-
-
-def complain(reason: object) -> None:
-    """Say what is wrong in one line.
-
-    A file's name may hold a line feed, or what a terminal takes for a command: such characters are escaped.
-    """
-    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(reason))
-    print(f"headgate: {line}", file=sys.stderr)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What goes wrong inside ends the command with one line: exit code 2 for what we refuse, else 1."""
-    try:
-        yield
-    except StoreError as error:
-        complain(error)
-        raise typer.Exit(FAILED) from error
-    except HeadgateError as error:
-        complain(error)
-        raise typer.Exit(WRONG_USAGE) from error
-    except BrokenPipeError:
-        raise  # who read our lines has enough of them: Typer ends with exit code 1, and says nothing
-    except OSError as error:
-        complain(error.strerror or error)
-        raise typer.Exit(FAILED) from error
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
+        from importlib.metadata import version
+
         print(f"headgate {version('headgate')}")
         raise typer.Exit
+
+
+for subject in (packages, campaigns, devices, cells, tokens, hooks):
+    app.add_typer(subject.app, name=subject.__name__.rpartition(".")[2].removesuffix("s"))
 
 
 @app.callback()
@@ -118,6 +87,8 @@ def edge(
     Each is copied first: replacing or truncating it afterwards does not touch what is served. SIGTERM and
     Ctrl-C answer what was received, then end.
     """
+    from headgate.cli.serving import FileServer, collect
+
     with explained():
         server = FileServer(
             collect(paths, prefix),
@@ -173,7 +144,7 @@ def serve(
                 "http": {"host": http_host, "port": http_port},
             },
         )
-        raise typer.Exit(run(Serving(settings.config).run))
+        raise typer.Exit(run(Serving(settings).run))
 
 
 @app.command()
@@ -233,6 +204,8 @@ def demo(
 
 def known_faults(names: list[str] | None) -> list[str] | None:
     """The names, if there are such faults."""
+    from headgate.fleet.faults import FAULTS
+
     for name in names or ():
         if name not in FAULTS:
             raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
@@ -272,7 +245,7 @@ def fleet(
     report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 60.0,
     awake: Annotated[
         float, typer.Option(min=1, help="Seconds of theirs that they listen after a message.")
-    ] = QUEUE_WINDOW_S,
+    ] = 20.0,
     prefix: Annotated[str, typer.Option(help="Before the number in their names.")] = "urn:dev:headgate-",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
 ) -> None:
@@ -280,6 +253,11 @@ def fleet(
 
     They register, report, sleep and wake, and go through firmware upgrades, each in the way of its style.
     """
+    from headgate.cli.fleet import FleetRun
+    from headgate.fleet.faults import FAULTS
+    from headgate.fleet.population import Population
+    from headgate.fleet.radio import LinkSettings
+
     population = Population(
         devices=devices,
         cells=cells,

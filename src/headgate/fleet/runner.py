@@ -108,7 +108,7 @@ class Fleet:
         self._readers: dict[int, tuple[int, int, socket.socket]] = {}  # by file descriptor
         self._heap: list[tuple[float, int]] = []
         self._timer: asyncio.Handle | None = None
-        self._armed_s = 0.0  # when it calls, by the loop's clock: uvloop's handle of a close time cannot say
+        self._timer_s = 0.0  # when it calls: a handle for at once cannot say so on every loop
 
     @property
     def now(self) -> float:
@@ -259,11 +259,10 @@ class Fleet:
         assert self._clock is not None
         at_s = self._loop.time() + max(self._clock.wait_s(self._heap[0][0]), WAIT_MIN_S)
         if self._timer is not None:
-            if self._armed_s <= at_s:
+            if self._timer_s <= at_s:
                 return
             self._timer.cancel()
-        self._armed_s = at_s
-        self._timer = self._loop.call_at(at_s, self._due)
+        self._timer, self._timer_s = self._loop.call_at(at_s, self._due), at_s
 
     def _send(self, number: int, departure: Departure) -> None:
         which, generation, datagram = departure

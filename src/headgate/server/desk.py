@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import make_url
+
+from headgate.config import Setting, Settings, settings_of
 from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
+from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.campaign import RetryPolicy
 from headgate.upgrade.task import Kind, Timers
 from headgate.web.desk import Figures
@@ -25,9 +30,11 @@ if TYPE_CHECKING:
 class ServerDesk:
     """One server's `web.desk.Desk`."""
 
-    def __init__(self, server: Server, house: House) -> None:
+    def __init__(self, server: Server, house: House, settings: Settings | None = None) -> None:
+        """`settings` tell where the configuration comes from; without them, from the program."""
         self._server = server
         self._house = house
+        self._settings = settings or settings_of(house.config)
 
     @property
     def database(self) -> Database:
@@ -57,6 +64,12 @@ class ServerDesk:
         """The counters, as they stand."""
         return self._server.stats
 
+    def settings(self) -> Iterable[Setting]:
+        """All settings, without the password of a database."""
+        for each in self._settings:
+            hidden = each.key == "store.url" and each.value
+            yield replace(each, value=make_url(each.value).render_as_string()) if hidden else each
+
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now."""
         if self._house.pump.failing_since is not None:
@@ -68,6 +81,13 @@ class ServerDesk:
         """Store it, beside the turns of the pump."""
         self._house.pump.check()
         await self._house.write(self._house.database.commit, batch)
+
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group."""
+        batch = Batch()
+        batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
+        await self.write(batch)
+        self._house.labelled(endpoint, product)
 
     # -- packages --
 
@@ -99,6 +119,10 @@ class ServerDesk:
             segment_size_bytes=segment_size_bytes,
         )
         return package.pid.hex()
+
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID."""
+        return (await self._server.add_archive(file, name=name, product=product)).pid.hex()
 
     async def remove_package(self, pid: str) -> None:
         """Forget it. PackageConflictError: something needs it."""
@@ -145,6 +169,10 @@ class ServerDesk:
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands."""
         return self._server.explain(endpoint)
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
+        return self._server.occupancy()
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package."""

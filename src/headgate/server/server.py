@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from headgate.config import Config
+from headgate.config import Config, Settings
 from headgate.errors import CampaignError, HeadgateError
 from headgate.server import rooms
 from headgate.server.archives import add_archive
@@ -71,15 +71,18 @@ class Server:
         self._house = await House.open(self.config, self._clock or Clock(), self._committed)
         self._house.pump.stopped.add_done_callback(self._stopped)
 
-    async def serve_http(self) -> HttpServer:
-        """Serve the API too, until the server closes. Raises AddressError and StoreError."""
+    async def serve_http(self, settings: Settings | None = None) -> HttpServer:
+        """Serve API and console too, until the server closes. Raises AddressError and StoreError.
+
+        `settings` tell the console where the configuration comes from.
+        """
         # It brings a web framework along, which an embedder need not wait for.
         from headgate.server.desk import ServerDesk
         from headgate.server.http import TOKEN, HttpServer
 
         if self._http is not None:
             raise RuntimeError("the API is served already")
-        desk = ServerDesk(self, self._in)
+        desk = ServerDesk(self, self._in, settings)
         file = self.config.store.directory.absolute() / TOKEN
         self._http = await HttpServer.open(desk, self.config.http, file)
         return self._http

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, inspect, select, table
 
 from headgate.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"  # no package: Alembic runs what is in it
+REVISION = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
 
 
 def migrate(connection: Connection) -> None:
@@ -20,6 +18,14 @@ def migrate(connection: Connection) -> None:
 
     Runs in the transaction of the connection: it is done as a whole, or not at all.
     """
+    if at(connection) == newest():
+        return
+    # It brings a template engine along: 0.15 s, for which only who has something to migrate waits.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -31,3 +37,21 @@ def migrate(connection: Connection) -> None:
             "install the newer one, or restore a backup from before"
         )
     command.upgrade(config, "head")
+
+
+def at(connection: Connection) -> set[str]:
+    """The revision of the database, as Alembic has noted it; none in a new one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return set()
+    noted = table("alembic_version", column("version_num"))
+    return set(connection.execute(select(noted.c.version_num)).scalars())
+
+
+def newest() -> set[str]:
+    """The revision that no step goes on from: Alembic's "head", read from the heads of the steps."""
+    said = [
+        found
+        for step in (MIGRATIONS / "versions").glob("*.py")
+        for found in REVISION.findall(step.read_text(encoding="utf-8"))
+    ]
+    return {name for down, name in said if not down} - {name for down, name in said if down}

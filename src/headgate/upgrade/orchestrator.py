@@ -68,7 +68,7 @@ from headgate.upgrade.questions import AnswerTo, Questions
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.records import registration_row
 from headgate.upgrade.subscriptions import Subscriptions
-from headgate.upgrade.task import HOUR_S
+from headgate.upgrade.task import HOUR_S, Kind
 from headgate.upgrade.turns import Gathering, Turn
 from headgate.wire.pcp import UPLINK
 
@@ -181,9 +181,9 @@ class Orchestrator:
             return False
         gathering = self.gathering
         before = gathering.turn.changes
+        self._takers[type(happening)](happening, now)
         if happening.changed is not None:
             self._put(happening.changed, now)
-        self._takers[type(happening)](happening, now)
         self._settle(now)
         if isinstance(happening, Unmatched) and happening.endpoint not in self.roster.active:
             self._lwm2m.reject(happening, now)
@@ -327,8 +327,11 @@ class Orchestrator:
         if happening.path == UPLINK and self.containers.notified(happening, now):
             return
         event = notified(happening)
-        if happening.endpoint not in self.roster.active and type(event) is not DeviceHeard:
+        active = self.roster.active.get(happening.endpoint)
+        if type(event) is not DeviceHeard and (active is None or active.task.plan.kind is not Kind.FIRMWARE):
+            # The token of an earlier task: it lives on until that has nothing left.
             self.gathering.log(now, "notified without a task", str(event), endpoint=happening.endpoint)
+            event = DeviceHeard()
         self._happens(happening.endpoint, event, now)
 
     def _unmatched(self, happening: Unmatched, now: float) -> None:

@@ -10,9 +10,33 @@ from typing import Any, Protocol
 from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.campaign import RetryPolicy
 from headgate.upgrade.task import Kind, Timers
+
+
+class Setting(Protocol):
+    """One setting of the server, as it stands."""
+
+    @property
+    def key(self) -> str:
+        """section.name"""
+
+    @property
+    def value(self) -> Any:
+        """As it is used; what is secret in it is not told."""
+
+    @property
+    def origin(self) -> str:
+        """"default", the file's path, "environment" or "flag"."""
+
+    @property
+    def unit(self) -> str:
+        """Empty where there is none."""
+
+    @property
+    def description(self) -> str:
+        """What it is."""
 
 
 class Figures(Protocol):
@@ -84,11 +108,17 @@ class Desk(Protocol):
     def figures(self) -> Figures:
         """The counters, as they stand."""
 
+    def settings(self) -> Iterable[Setting]:
+        """All settings, and where each was said."""
+
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now, None where all is well."""
 
     async def write(self, batch: Batch) -> None:
         """Store it. Raises StoreError."""
+
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group. Raises StoreError."""
 
     # -- packages --
 
@@ -108,6 +138,9 @@ class Desk(Protocol):
         segment_size_bytes: int | None,
     ) -> str:
         """Keep a package; its PID in hexadecimal. Raises PackageError and StoreError."""
+
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID. Raises PackageError and StoreError."""
 
     async def remove_package(self, pid: str) -> None:
         """Forget a package. Raises PackageError where something needs it."""
@@ -141,6 +174,9 @@ class Desk(Protocol):
 
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands, in one sentence."""
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package; None where it is permitted none of it."""
