@@ -26,7 +26,7 @@ PREFIX = "HEADGATE_"
 DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a setting
 DEFAULT = "default"
 ENVIRONMENT = "environment"
-FLAG = "flag"
+FLAG = "option"
 PROGRAM = "program"
 
 DAY_S = 86400.0
@@ -318,7 +318,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "flag"; "program" where none of them was read."""
+    """"default", the file's path, "environment" or "option"; "program" where none of them was read."""
     unit: str
     description: str
 

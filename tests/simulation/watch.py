@@ -23,6 +23,7 @@ from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import HOLDING, TERMINAL, State
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, EMPTY, POST, REQUEST_LAST, URI_PATH
+from stage_rows import STAGES
 
 if TYPE_CHECKING:
     from simulation.house import House
@@ -152,7 +153,7 @@ class Watch:
             "GROUP BY 1, 2"
         )
         counters = self._rows("SELECT campaign_id, name, value FROM counters WHERE value <> 0")
-        assert set(counters) == {*states, *failures}
+        assert set(counters) == {*states, *failures, *self._rows(STAGES)}
 
     def _devices(self) -> None:
         """Invariant 1, from outside. Who was given up by the server may not know it yet; and a device whose

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, inspect, select, table
 
 from headgate.errors import StoreError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"  # no package: Alembic runs what is in it
 REVISION = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
@@ -22,18 +26,15 @@ def migrate(connection: Connection) -> None:
         return
     # It brings a template engine along: 0.15 s, for which only who has something to migrate waits.
     from alembic import command
-    from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config = configuration()
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = known_revisions()
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
         raise StoreError(
-            f"the database has the schema {current} of a newer Headgate, and this one knows {max(known)}: "
+            f"the database has the schema {current} of a newer Headgate, and this one knows {known[0]}: "
             "install the newer one, or restore a backup from before"
         )
     command.upgrade(config, "head")
@@ -55,3 +56,19 @@ def newest() -> set[str]:
         for found in REVISION.findall(step.read_text(encoding="utf-8"))
     ]
     return {name for down, name in said if not down} - {name for down, name in said if down}
+
+
+def configuration() -> Config:
+    """Where Alembic finds the steps."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def known_revisions() -> list[str]:
+    """The schemas that this version knows, the newest first."""
+    from alembic.script import ScriptDirectory
+
+    return [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]

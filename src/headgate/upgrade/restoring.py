@@ -25,8 +25,8 @@ from headgate.store import tables
 from headgate.store.database import Database
 from headgate.upgrade import TABLES, resume
 from headgate.upgrade.askers import Active, Left, Pending, Retrial, Running
+from headgate.upgrade.attempts import RETRY
 from headgate.upgrade.campaign import campaign_of
-from headgate.upgrade.campaigns import RETRY
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads
 from headgate.upgrade.object5 import WithdrawDownload
@@ -50,7 +50,7 @@ def restore(
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore(registrations_of(values_of(database, tables.devices, REGISTRATION_COLUMNS)), now)
-    restore_campaigns(orchestrator, database)
+    restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
     restore_effects(orchestrator, database)
     restore_observations(orchestrator, database, lwm2m, now)
@@ -68,6 +68,7 @@ def restore(
     for running in list(roster.running.values()):
         orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
     orchestrator.negotiator.admit(now)
+    orchestrator.campaigns.settle(now)
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
@@ -106,11 +107,12 @@ def rows_of(database: Database, table: Table, **where: Any) -> Iterator[dict[str
         yield dict(zip(names, values, strict=True))
 
 
-def restore_campaigns(orchestrator: Orchestrator, database: Database) -> None:
+def restore_campaigns(orchestrator: Orchestrator, database: Database, now: float) -> None:
     """Those that are not through, with their counters."""
     for row in rows_of(database, tables.campaigns, ended_s=None):
         campaign = campaign_of(row)
         running = Running(campaign, database.counters(campaign.id))
+        running.may_begin = campaign.may_begin(now)
         orchestrator.roster.running[campaign.id] = running
 
 
@@ -128,7 +130,7 @@ def restore_tasks(orchestrator: Orchestrator, database: Database) -> dict[str, l
     actives = roster.active.values()
     dated = ((each, each.task.deadline_s) for each in actives)
     orchestrator.timers.set_all((each, due_s) for each, due_s in dated if due_s is not None)
-    orchestrator.negotiator.admission.restore(each.task for each in actives)
+    orchestrator.negotiator.places.restore(actives)
     return created
 
 
