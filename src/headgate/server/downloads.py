@@ -49,10 +49,16 @@ class Loaded:
 class EdgeDownloads:
     """What the orchestrator grants and withdraws; by endpoint and PID."""
 
-    def __init__(self, edge: Edge, find: Callable[[bytes], PackageFile]) -> None:
-        """`find` raises PackageError for a package that there is not."""
+    def __init__(
+        self, edge: Edge, find: Callable[[bytes], PackageFile], lasting: Callable[[float], float]
+    ) -> None:
+        """`find` raises PackageError for a package that there is not.
+
+        `lasting` says how long the edge waits for so many seconds to pass: it goes by the kernel's clock.
+        """
         self._edge = edge
         self._find = find
+        self._lasting = lasting
         self._loaded: dict[bytes, Loaded] = {}
         self._granted: dict[tuple[str, bytes], Grant] = {}
         self._wanted: dict[bytes, set[str]] = {}
@@ -116,8 +122,9 @@ class EdgeDownloads:
             segments = loaded.segments
             assert segments is not None, "software travels in segments"
             assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
+            wait_s = self._lasting(wanted.wait_s)
             offer = self._offers[key] = offer_of(
-                segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
+                segments, version=wanted.version, root=wanted.root, wait_s=wait_s
             )
             if len(self._offers) > OFFERS_MAX:
                 del self._offers[next(iter(self._offers))]
