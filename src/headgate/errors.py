@@ -93,3 +93,11 @@ class StoreFullError(StoreError):
 
 class CampaignError(HeadgateError):
     """There is no such campaign, or it cannot be made."""
+
+
+class HookError(HeadgateError):
+    """A web hook cannot be made, or leads where hooks may not lead."""
+
+
+class HookLimitError(HookError):
+    """There are as many web hooks as there may be; remove one, or raise the bound."""

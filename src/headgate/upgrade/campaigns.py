@@ -31,7 +31,7 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.questions import Questions
 from headgate.upgrade.task import Kind, Mark, State, Task
-from headgate.upgrade.turns import Gathering, Outcome
+from headgate.upgrade.turns import Gathering, News, Outcome
 
 RETRY = "Retry"  # the effect that a retrial's row names
 
@@ -344,7 +344,17 @@ class Campaigns:
         )
 
     def _log(self, running: Running, now: float, what: str, detail: str) -> None:
-        self._gathering.log(now, f"campaign {what}", detail, campaign_id=running.campaign.id)
+        campaign = running.campaign
+        self._gathering.log(now, f"campaign {what}", detail, campaign_id=campaign.id)
+        news = News(
+            what=f"campaign.{what}",
+            campaign_id=campaign.id,
+            name=campaign.name,
+            detail=detail,
+            counters=dict(running.counters),
+            at_s=now,
+        )
+        self._gathering.turn.news.append(news)
 
 
 def waits(active: Active) -> bool:

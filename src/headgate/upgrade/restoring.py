@@ -41,6 +41,7 @@ def restore(
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore((registration_of(row) for row in rows_of(database, tables.devices)), now)
+    orchestrator.announcements.restore(database)
     restore_campaigns(orchestrator, database)
     created = restore_tasks(orchestrator, database)
     restore_effects(orchestrator, database)

@@ -20,7 +20,7 @@ from headgate.web.openapi import document
 from headgate.web.problems import handle
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
-from headgate.web.routes import campaigns, cells, devices, events, health, packages, tasks, tokens
+from headgate.web.routes import campaigns, cells, devices, events, health, hooks, packages, tasks, tokens
 from headgate.web.settings import WebSettings
 from headgate.web.table import Route, add, understand_names
 from headgate.web.tail import Tail
@@ -95,6 +95,7 @@ class Web:
             *devices.DeviceRoutes(office).table(),
             *cells.CellRoutes(office).table(),
             *events.EventRoutes(office).table(),
+            *hooks.HookRoutes(office).table(),
             *tokens.TokenRoutes(office).table(),
             *health.HealthRoutes(office).table(),
         ]

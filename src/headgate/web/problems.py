@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse
 from headgate.errors import (
     CampaignError,
     HeadgateError,
+    HookError,
+    HookLimitError,
     PackageConflictError,
     PackageError,
     PackageTooLargeError,
@@ -38,6 +40,8 @@ STATUS_OF: Sequence[tuple[type[HeadgateError], HTTPStatus]] = (
     (PackageConflictError, HTTPStatus.CONFLICT),
     (PackageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (CampaignError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (HookLimitError, HTTPStatus.CONFLICT),
+    (HookError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 # As RFC 9110 names them; http.HTTPStatus has older names for some.
