@@ -1,26 +1,26 @@
 """Headgate: the download edge and upgrade orchestrator for NB-IoT fleets.
 
 `Edge` serves packages by CoAP Block2 on the caller's event loop. `Server` is the orchestrator, and needs
-`pip install 'headgate[server]'`: it is imported when it is first asked for.
+`pip install 'headgate[server]'`. Each is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headgate.edge import (
-    DownloadCompleted,
-    DownloadEvent,
-    DownloadProgressed,
-    DownloadStalled,
-    DownloadStarted,
-    Edge,
-    Grant,
-)
 from headgate.errors import HeadgateError
 from headgate.model import Progress, Stats
 
 if TYPE_CHECKING:
+    from headgate.edge import (
+        DownloadCompleted,
+        DownloadEvent,
+        DownloadProgressed,
+        DownloadStalled,
+        DownloadStarted,
+        Edge,
+        Grant,
+    )
     from headgate.server import Config, Server
 
 __all__ = [
@@ -40,8 +40,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in ("Config", "Server"):
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in ("Config", "Server"):
+        from headgate import edge
+
+        return getattr(edge, name)
     try:
         from headgate import server
     except ModuleNotFoundError as error:

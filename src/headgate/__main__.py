@@ -7,7 +7,7 @@ import os
 import sys
 
 STDERR_FILENO = 2
-NEEDED = ("typer", "rich", "pydantic_settings", "structlog", "sqlalchemy", "alembic")
+NEEDED = ("typer", "rich", "pydantic_settings", "structlog", "sqlalchemy", "alembic", "httpx")
 
 
 def main() -> None:

@@ -95,6 +95,14 @@ class CampaignError(HeadgateError):
     """There is no such campaign, or it cannot be made."""
 
 
+class CampaignStateError(CampaignError):
+    """Where the campaign stands, this cannot be done."""
+
+
+class CampaignChangedError(CampaignError):
+    """Somebody has changed the campaign since it was looked at."""
+
+
 class HookError(HeadgateError):
     """A web hook cannot be made, or leads where hooks may not lead."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from cli_asking import Operator
+from headgate.server import Config, Server
 from headgate.wire.coap import Message
 
 PATIENCE_S = 30.0  # far beyond what any of this takes
@@ -96,3 +100,28 @@ def refused() -> Callable[..., str]:
         return done.stderr
 
     return run
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """Who asks a server that a thread of its own runs, for all tests of a file."""
+    data = tmp_path_factory.mktemp("served") / "data"
+    there, over = threading.Event(), threading.Event()
+    found: list[Operator] = []
+
+    async def main() -> None:
+        config = Config(coap={"host": "127.0.0.1", "port": 0}, store={"directory": data}, http={"port": 0})
+        async with Server(config) as server:
+            http = await server.serve_http()
+            found.append(Operator(http.url, http.token_file.read_text().strip(), data, server.port))
+            there.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    try:
+        assert there.wait(PATIENCE_S)
+        yield found[0]
+    finally:
+        over.set()
+        thread.join()

@@ -9,8 +9,8 @@ import pytest
 from headgate.edge.events import DownloadCompleted, DownloadStarted
 from headgate.edge.segments import SegmentDownload, downlink_options, offer_of
 from headgate.engine.segments import Segments
-from headgate.errors import GrantLimitError
-from peer import CON, Message, Peer, eventually
+from headgate.errors import FormatError, GrantLimitError
+from peer import CON, Message, Peer, eventually, package_of
 from reference import coap
 from reference import segments as reference
 
@@ -126,3 +126,10 @@ def test_where_segments_are_written():
     """Uri-Path 19, 1, 0 and Content-Format 42, behind the device's alternate path."""
     assert downlink_options().hex() == "b2313901310130112a"
     assert downlink_options(("lwm2m",)).hex() == "b56c776d326d02313901310130112a"
+
+
+def test_a_root_that_is_too_long_is_refused(body):
+    """It is what a device registered, so it is no bug: a native write has room for 64 bytes of options."""
+    segments = Segments(package_of(body), size=500)
+    with pytest.raises(FormatError, match="266 bytes of options are too many"):
+        offer_of(segments, version="V2", root=("r" * 255,))

@@ -15,6 +15,7 @@ from headgate.engine.ledger import Ledger
 from headgate.engine.package import Package
 from headgate.engine.responder import Responder
 from headgate.engine.segments import SegmentGrant, Segments
+from headgate.errors import FormatError
 from headgate.upgrade.negotiator import SegmentsWanted
 from headgate.wire.coap import Message
 from headgate.wire.crc import check_code
@@ -108,7 +109,10 @@ class SimulatedEdge:
         found = self._segments.get((endpoint, wanted.pid))
         if found is None:
             segments = Segments(self._packages[wanted.pid], size=wanted.segment_size_bytes)
-            offer = offer_of(segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s)
+            try:
+                offer = offer_of(segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s)
+            except FormatError:
+                return  # its requests come to the orchestrator
             found = self._segments[endpoint, wanted.pid] = (SegmentGrant(self._ledger, offer), set())
             self._grants[found[0].index] = (endpoint, wanted.pid)
             self._furthest[found[0].index] = 0

@@ -146,6 +146,9 @@ def answered(effect, values):
     [
         (ReadVersion(), {(3, 0, 3): "V1.0"}, VersionReported(version="V1.0")),
         (ReadVersion(), {(3, 0, 3): b"V1.0\0\0"}, VersionReported(version="V1.0")),
+        (ReadVersion(), {(3, 0, 3): "V1.0\0\0"}, VersionReported(version="V1.0")),
+        (ReadVersion(), {(3, 0, 3): "V1\0x"}, VersionRefused(code="2.05")),
+        (ReadVersion(), {(3, 0, 3): "v" * 256}, VersionRefused(code="2.05")),
         (ReadVersion(), {(3, 0, 3): 7}, VersionRefused(code="2.05")),
         (ReadVersion(), {(3, 0, 2): "serial"}, VersionRefused(code="2.05")),
         (ReadVersion(), {(3, 0, 3): b"\xff"}, VersionRefused(code="2.05")),

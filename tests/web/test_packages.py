@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import tracemalloc
+import zipfile
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -56,6 +60,74 @@ def test_a_package_comes_goes_and_is_the_same_when_it_comes_again(run, api):
             assert (await client.delete(f"/packages/{package['pid']}")).status_code == 204
             problem(await client.delete(f"/packages/{package['pid']}"), 404)
             problem(await client.get("/packages/nonsense"), 422)
+
+    run(main())
+
+
+def vendor_archive(**said: Any) -> bytes:
+    """A vendor's zip, whose UpgradeDesc.json says this."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("UpgradeDesc.json", json.dumps({"fileName": "app.bin", "version": "V2"} | said))
+        archive.writestr("app.bin", BODY)
+    return packed.getvalue()
+
+
+def test_a_vendors_archive_says_itself_what_it_is(run, api, tmp_path):
+    """UpgradeDesc.json ("Making the upgrade package"); what is kept is the package in it, and no zip."""
+    said = {
+        "model": "meter",
+        "versionCheckCode": "4EA0",
+        "deviceShard": 256,
+        "packageType": "softwarePackage",
+    }
+    archive = vendor_archive(**said, supportSourceVersionList=["V1"])
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client:
+            files = {"file": ("app.zip", archive)}
+            answer = await client.post("/packages", files=files, data={"archive": "true", "name": "two"})
+            assert answer.status_code == 201, answer.text
+            package = answer.json()
+            assert package == package | {
+                "version": "V2",
+                "kind": "software",
+                "name": "two",
+                "product": "meter",
+                "source_versions": ["V1"],
+                "segment_size_bytes": 256,
+                "check_code": 0x4EA0,
+                "size_bytes": len(BODY),
+            }
+            kept = [path.name for path in (tmp_path / "data" / "packages").iterdir()]
+            assert kept == [package["sha256"]]
+            again = await client.post("/packages", files=files, data={"archive": "true", "name": "two"})
+            assert (again.status_code, again.json()) == (200, package)
+            other = await client.post("/packages", files=files, data={"archive": "true", "product": "valve"})
+            assert "another product" in problem(other, 409)["detail"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "wrong"),
+    [
+        (BODY, {"archive": "true"}, "no zip archive"),
+        (vendor_archive(packageType="x"), {"archive": "true"}, "packageType is one of"),
+        (vendor_archive(), {"archive": "true", "version": "V3"}, "not as described"),
+        (vendor_archive(), {"archive": "true", "check_code": "1"}, "not as described"),
+        (vendor_archive(), {"archive": "perhaps"}, "not as described"),
+        (vendor_archive(), {"archive": "false"}, "not as described"),
+    ],
+)
+def test_an_archive_that_is_none_is_refused(run, api, tmp_path, body, said, wrong):
+    """And so is one whose sender would say what it says itself. Nothing stays."""
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client:
+            answer = await client.post("/packages", files={"file": ("app.zip", body)}, data=said)
+            assert wrong in problem(answer, 422)["detail"]
+            assert list((tmp_path / "data" / "packages").iterdir()) == []
 
     run(main())
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.fleet import FleetRun
-from headgate.cli.serving import FileServer, collect
-from headgate.errors import HeadgateError, StoreError
-from headgate.fleet.faults import FAULTS
-from headgate.fleet.population import Population
-from headgate.fleet.profile import QUEUE_WINDOW_S
-from headgate.fleet.radio import LinkSettings
+from headgate.cli import campaigns, cells, configuration, devices, hooks, packages, tokens
+from headgate.cli.doctor.command import doctor
+from headgate.cli.saying import explained
 
 app = typer.Typer(
     name="headgate",
@@ -29,51 +21,31 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # fills the paragraphs of a help text
 )
 
-FAILED = 1
-WRONG_USAGE = 2
-
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run `main` on uvloop, or on asyncio where uvloop is absent."""
     try:
         import uvloop
     except ImportError:
+        import asyncio
+
         return asyncio.run(main())
     return uvloop.run(main())
-
-
-def complain(reason: object) -> None:
-    """Say what is wrong in one line.
-
-    A file's name may hold a line feed, or what a terminal takes for a command: such characters are escaped.
-    """
-    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(reason))
-    print(f"headgate: {line}", file=sys.stderr)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What goes wrong inside ends the command with one line: exit code 2 for what we refuse, else 1."""
-    try:
-        yield
-    except StoreError as error:
-        complain(error)
-        raise typer.Exit(FAILED) from error
-    except HeadgateError as error:
-        complain(error)
-        raise typer.Exit(WRONG_USAGE) from error
-    except BrokenPipeError:
-        raise  # who read our lines has enough of them: Typer ends with exit code 1, and says nothing
-    except OSError as error:
-        complain(error.strerror or error)
-        raise typer.Exit(FAILED) from error
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
+        from importlib.metadata import version
+
         print(f"headgate {version('headgate')}")
         raise typer.Exit
+
+
+for subject in (packages, campaigns, devices, cells, tokens, hooks):
+    app.add_typer(subject.app, name=subject.__name__.rpartition(".")[2].removesuffix("s"))
+app.add_typer(configuration.app, name="config")
+app.command()(doctor)
 
 
 @app.callback()
@@ -118,6 +90,8 @@ def edge(
     Each is copied first: replacing or truncating it afterwards does not touch what is served. SIGTERM and
     Ctrl-C answer what was received, then end.
     """
+    from headgate.cli.serving import FileServer, collect
+
     with explained():
         server = FileServer(
             collect(paths, prefix),
@@ -160,20 +134,20 @@ def serve(
     environment (HEADGATE_COAP__PORT), then these options. SIGTERM and Ctrl-C store and answer what was
     received, then end.
     """
-    # These bring a database and more along, which the other commands need not wait for.
+    # This brings a database and more along, which the other commands need not wait for.
     from headgate.cli.serve import Serving
-    from headgate.config import read
 
     with explained():
-        settings = read(
+        settings = configuration.settings_of(
             config,
-            {
-                "coap": {"host": host, "port": port, "threads": threads},
-                "store": {"directory": data},
-                "http": {"host": http_host, "port": http_port},
-            },
+            data=data,
+            host=host,
+            port=port,
+            threads=threads,
+            http_host=http_host,
+            http_port=http_port,
         )
-        raise typer.Exit(run(Serving(settings.config).run))
+        raise typer.Exit(run(Serving(settings).run))
 
 
 @app.command()
@@ -191,6 +165,9 @@ def demo(
     faulty: Annotated[
         float, typer.Option(min=0, max=1, help="Share of faulty devices; every fault has its turn.")
     ] = 0.05,
+    software: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices upgraded by PCP, others by LwM2M.")
+    ] = 0.5,
     size: Annotated[int, typer.Option(min=64, max=1 << 20, help="Bytes of the package.")] = 16 << 10,
     threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate serve`.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
@@ -199,10 +176,12 @@ def demo(
         typer.Option("--exit", help="End when all is over; on a terminal the server else stays for a look."),
     ] = False,
 ) -> None:
-    """Upgrade a simulated fleet: server, devices and a firmware campaign, in a temporary directory.
+    """Upgrade a simulated fleet: server, devices and campaigns of both kinds, in a temporary directory.
 
-    60, 30 and 10 % of the devices are in radio classes 0, 1 and 2; a fifth changes its port, a third has some
-    oddity, a few lose power in mid-download. At the end stands who ended how: exit code 0 if every healthy
+    Half of the devices are upgraded in their firmware (LwM2M object 5), half in their software (PCP, object
+    19), by two campaigns that share the cells. 60, 30 and 10 % of the devices are in radio classes 0, 1 and
+    2; a fifth changes its port, a third has some oddity, a few lose power in mid-download. Ten minutes after
+    its end a device is switched off. At the end stands who ended how: exit code 0 if every healthy
     device holds the new version, each fault ended in its published cause, no cell held more devices than its
     limit and no slot lay idle while someone waited; else 1, and what does not hold is named.
 
@@ -218,6 +197,7 @@ def demo(
         speed=speed,
         loss=loss,
         faulty=faulty,
+        software=software,
         size_bytes=size,
         threads=threads,
         json=json,
@@ -228,10 +208,14 @@ def demo(
 
 
 def known_faults(names: list[str] | None) -> list[str] | None:
-    """The names, if there are such faults."""
+    """The names, if there are such faults of either kind of device."""
+    from headgate.fleet.faults import FAULTS
+    from headgate.fleet.pcp_faults import PCP_FAULTS
+
+    known = list(dict.fromkeys([*FAULTS, *PCP_FAULTS]))
     for name in names or ():
-        if name not in FAULTS:
-            raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        if name not in known:
+            raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(known)}")
     return names
 
 
@@ -258,9 +242,14 @@ def fleet(
     faults: Annotated[
         list[str] | None,
         typer.Option(
-            help="A fault of theirs; may be repeated. All in turn without it.", callback=known_faults
+            help="A fault of theirs; may be repeated. All in turn without it. Each goes to the devices whose "
+            "kind has it.",
+            callback=known_faults,
         ),
     ] = None,
+    software: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices upgraded by PCP, others by LwM2M.")
+    ] = 0.0,
     version: Annotated[str, typer.Option(help="What they run.")] = "V1.0",
     target_version: Annotated[
         str, typer.Option(help="What they run after an update, where the package does not say it.")
@@ -268,14 +257,21 @@ def fleet(
     report: Annotated[float, typer.Option(min=1, help="Seconds between a device's reports.")] = 60.0,
     awake: Annotated[
         float, typer.Option(min=1, help="Seconds of theirs that they listen after a message.")
-    ] = QUEUE_WINDOW_S,
+    ] = 20.0,
     prefix: Annotated[str, typer.Option(help="Before the number in their names.")] = "urn:dev:headgate-",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
 ) -> None:
     """Run simulated NB-IoT devices against an LwM2M server, until Ctrl-C.
 
-    They register, report, sleep and wake, and go through firmware upgrades, each in the way of its style.
+    They register, report, sleep and wake, and go through upgrades, each in the way of its style: of firmware
+    by LwM2M object 5, a share of them of software by PCP over object 19, in both generations.
     """
+    from headgate.cli.fleet import FleetRun
+    from headgate.fleet.faults import FAULTS
+    from headgate.fleet.pcp_faults import PCP_FAULTS
+    from headgate.fleet.population import Population
+    from headgate.fleet.radio import LinkSettings
+
     population = Population(
         devices=devices,
         cells=cells,
@@ -283,7 +279,9 @@ def fleet(
         moving=moving,
         quirky=quirky,
         faulty=faulty,
-        faults=tuple(faults or FAULTS),
+        faults=tuple(name for name in faults or FAULTS if name in FAULTS),
+        software=software,
+        pcp_faults=tuple(name for name in faults or PCP_FAULTS if name in PCP_FAULTS),
         version=version,
         target_version=target_version,
         report_interval_s=report,

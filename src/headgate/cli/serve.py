@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from headgate.config import Config
+from headgate.config import Config, Settings
 from headgate.server import Server
+from headgate.server.house import uncollected
 from headgate.server.logs import JsonLines
 
 STATUS_EVERY_S = 1.0
@@ -35,7 +36,12 @@ def log_to_stderr(config: Config) -> None:
 class Serving:
     """One run of `headgate serve`."""
 
-    config: Config
+    settings: Settings
+
+    @property
+    def config(self) -> Config:
+        """What is set."""
+        return self.settings.config
 
     async def run(self) -> int:
         """Serve until told to stop; the exit code. Raises HeadgateError when it cannot begin."""
@@ -52,14 +58,15 @@ class Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
         try:
-            await starting
+            with uncollected():
+                await starting
+                # What was restored stays: looking for garbage in 100,000 tasks takes 0.3 s of the loop.
+                gc.freeze()
         except asyncio.CancelledError:
             return 0
-        # What was restored stays: looking for garbage in 100,000 tasks takes 0.12 s of the loop each time.
-        gc.freeze()
         try:
             if self.config.http.enabled:
-                await server.serve_http()
+                await server.serve_http(self.settings)
             await self._serve(server, stop)
             failure = server.failure
         finally:
@@ -80,6 +87,7 @@ class Serving:
         if server.http is not None:
             made = f", its first token is in {server.http.token_file}" if server.http.token_file else ""
             print(f"headgate: API at {server.http.url}/api/v1{made}", flush=True)
+            print(f"headgate: console at {server.http.login_url()} (once, within an hour)", flush=True)
         console = Console()
         if not console.is_terminal:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from headgate.edge.grant import Grant
 from headgate.engine.catalog import Catalog
 from headgate.engine.segments import Offer, SegmentGrant, Segments
-from headgate.errors import GrantLimitError
+from headgate.errors import FormatError, GrantLimitError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, CONTENT_FORMAT, PUT, URI_PATH
 from headgate.wire.pcp_messages import version_field
@@ -112,10 +112,14 @@ def offer_of(segments: Segments, *, version: str, root: tuple[str, ...] = (), wa
     `root` are the path segments of their alternate path (LwM2M core 6.2.1), if they have one. `wait_s` is how
     long an answer that was not acknowledged may be under way before a copy of its request is answered again:
     above the round trip of the devices' radio class. Raises FormatError for a version that no device could
-    ask for.
+    ask for, and for a root that is too long to be written to natively.
     """
-    asked = version_field(version).rstrip(b"\0")
-    return Offer(segments, version=asked, downlink=downlink_options(root), wait_s=wait_s)
+    asked, downlink = version_field(version).rstrip(b"\0"), downlink_options(root)
+    try:
+        return Offer(segments, version=asked, downlink=downlink, wait_s=wait_s)
+    except ValueError as error:
+        length = len(downlink)
+        raise FormatError(f"{length} bytes of options are too many, or wait_s {wait_s} too long") from error
 
 
 def downlink_options(root: tuple[str, ...] = ()) -> bytes:

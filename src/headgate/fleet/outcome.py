@@ -32,11 +32,12 @@ class Outcome:
     uris: list[str] = field(default_factory=list)
     """What was written to 5/0/1 and taken, empty ones included."""
     executes: int = 0
-    """Executes of 5/0/2, copies not counted, whatever the answer."""
+    """Executes of 5/0/2, and 23 of PCP, copies not counted, whatever the answer."""
     executes_after_answer: int = 0
-    """Of these, how many came for a package whose Execute had been answered by 2.04: the answer was lost."""
+    """Of these, how many came for a package whose Execute had been answered by 2.04, or 00: it was lost."""
     executes_after_confirmed: int = 0
-    """Of these, how many came though the server had acknowledged State 3 or taken the Register after it.
+    """Of these, how many came though the server had acknowledged State 3 or taken the Register after it; or
+    the answer to 23.
 
     Stays 0 with a server that stores first and then acts.
     """
@@ -45,10 +46,14 @@ class Outcome:
     """GETs for blocks, retransmissions not counted."""
     blocks: int = 0
     """Blocks taken."""
+    segments: int = 0
+    """Segments taken."""
     starts_at_zero: int = 0
-    """GETs for block 0 by its own choice: a new download, or a device that keeps no offset."""
+    """Requests for block or segment 0 by its own choice: a new download, or a device that keeps no offset."""
     forced_restarts: int = 0
-    """Restarts at block 0 that the device did not choose: the ETag changed, or the server lost its place."""
+    """Restarts at block or segment 0 that the device did not choose: the package changed, or the server lost
+    its place.
+    """
     resumed_at: list[int] = field(default_factory=list)
     """Offsets in bytes at which downloads went on after an interruption."""
     digest: str = ""

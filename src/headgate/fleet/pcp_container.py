@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from headgate.fleet.container import ORDINARY, Host
 from headgate.fleet.pcp_client import PcpClient, PcpProfile, Phase
+from headgate.fleet.pcp_progress import PcpProgress
 
 ALARM = "pcp"
 
@@ -20,6 +21,7 @@ class PcpContainer:
     def __init__(self, host: Host, profile: PcpProfile) -> None:
         self._host = host
         self.client = PcpClient(profile, version=host.profile.version)
+        self._progress = PcpProgress(self.client, host.log)
         self._booted = False  # and not observed since
         self._cuts = list(host.profile.power_cuts)
 
@@ -35,8 +37,10 @@ class PcpContainer:
 
     def written(self, data: bytes, now: float) -> None:
         """A frame, or data of an application that we do not know."""
+        self._progress.came(data)
         frames = self.client.handle(data, now)
         if self._loses_power():
+            self._progress.look()
             self._host.power_cut(now)
             return
         self._tell(frames, now)
@@ -50,6 +54,7 @@ class PcpContainer:
     def booted(self, now: float) -> None:
         """The device was switched on, or is up again after a reboot or a power cut."""
         self.client.lost_power()
+        self._progress.lost_power()
         self._booted = True
 
     def registered(self, now: float) -> None:
@@ -84,12 +89,14 @@ class PcpContainer:
 
     def _tell(self, frames: list[bytes], now: float) -> None:
         self._keep(now)
+        ended = self._progress.told if self.client.phase is Phase.INSTALLING else None
         for frame in frames:
-            self._host.tell(frame, now)
+            self._host.tell(frame, now, ended)
 
     def _keep(self, now: float) -> None:
         """The log, and the next alarm."""
         client, log = self.client, self._host.log
+        self._progress.look()
         if client.image is not None:
             log.digest = sha256(client.image).hexdigest()
         if client.finishing or not client.active:

@@ -107,7 +107,8 @@ class Fleet:
         self._open: dict[tuple[int, int], tuple[int, socket.socket]] = {}  # generation and socket
         self._readers: dict[int, tuple[int, int, socket.socket]] = {}  # by file descriptor
         self._heap: list[tuple[float, int]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_s = 0.0  # when it calls: a handle for at once cannot say so on every loop
 
     @property
     def now(self) -> float:
@@ -186,6 +187,7 @@ class Fleet:
             "updates": sum(log.updates for log in logs),
             "requests": sum(log.requests for log in logs),
             "blocks": sum(log.blocks for log in logs),
+            "segments": sum(log.segments for log in logs),
             "upgrading": sum(log.upgrading_since_s is not None for log in logs),
             "reboots": sum(log.reboots for log in logs),
             "power_cuts": sum(log.power_cuts for log in logs),
@@ -257,10 +259,10 @@ class Fleet:
         assert self._clock is not None
         at_s = self._loop.time() + max(self._clock.wait_s(self._heap[0][0]), WAIT_MIN_S)
         if self._timer is not None:
-            if self._timer.when() <= at_s:
+            if self._timer_s <= at_s:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(at_s, self._due)
+        self._timer, self._timer_s = self._loop.call_at(at_s, self._due), at_s
 
     def _send(self, number: int, departure: Departure) -> None:
         which, generation, datagram = departure

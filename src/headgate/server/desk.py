@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import make_url
+
+from headgate.config import Setting, Settings, settings_of
 from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
 from headgate.server.hooks.hooks import HookStatus
+from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.announcements import Announced
-from headgate.upgrade.campaign import RetryPolicy
+from headgate.upgrade.campaign import Confirm, RetryPolicy
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
+from headgate.upgrade.windows import Windows
 from headgate.web.desk import Figures
 
 if TYPE_CHECKING:
@@ -27,9 +35,11 @@ if TYPE_CHECKING:
 class ServerDesk:
     """One server's `web.desk.Desk`."""
 
-    def __init__(self, server: Server, house: House) -> None:
+    def __init__(self, server: Server, house: House, settings: Settings | None = None) -> None:
+        """`settings` tell where the configuration comes from; without them, from the program."""
         self._server = server
         self._house = house
+        self._settings = settings or settings_of(house.config)
 
     @property
     def database(self) -> Database:
@@ -59,6 +69,12 @@ class ServerDesk:
         """The counters, as they stand."""
         return self._server.stats
 
+    def settings(self) -> Iterable[Setting]:
+        """All settings, without the password of a database."""
+        for each in self._settings:
+            hidden = each.key == "store.url" and each.value
+            yield replace(each, value=make_url(each.value).render_as_string()) if hidden else each
+
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now."""
         if self._house.pump.failing_since is not None:
@@ -70,6 +86,13 @@ class ServerDesk:
         """Store it, beside the turns of the pump."""
         self._house.pump.check()
         await self._house.write(self._house.database.commit, batch)
+
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group."""
+        batch = Batch()
+        batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
+        await self.write(batch)
+        self._house.labelled(endpoint, product)
 
     # -- packages --
 
@@ -102,6 +125,10 @@ class ServerDesk:
         )
         return package.pid.hex()
 
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID."""
+        return (await self._server.add_archive(file, name=name, product=product)).pid.hex()
+
     async def remove_package(self, pid: str) -> None:
         """Forget it. PackageConflictError: something needs it."""
         try:
@@ -121,6 +148,12 @@ class ServerDesk:
         timers: Timers | None,
         skip_same_package: bool,
         request: Mapping[str, Any] | None,
+        stages: Sequence[Size] = (),
+        gate: Gate | None = None,
+        confirm: Confirm = Confirm.NONE,
+        start_s: float | None = None,
+        windows: Windows | None = None,
+        source_versions: Sequence[str] | None = None,
     ) -> str:
         """Make a campaign; its id, once it is stored."""
         campaign = await self._server.begin_campaign(
@@ -131,12 +164,46 @@ class ServerDesk:
             timers=timers,
             skip_same_package=skip_same_package,
             request=request,
+            stages=stages,
+            gate=gate,
+            confirm=confirm,
+            start_s=start_s,
+            windows=windows,
+            source_versions=source_versions,
         )
         return campaign.id
 
     async def stop_campaign(self, campaign_id: str, by: str) -> bool:
         """Cancel what is left of it."""
         return await self._server.stop_campaign(campaign_id, by=by)
+
+    async def pause_campaign(self, campaign_id: str, reason: str, by: str) -> None:
+        """Begin nothing of it any more."""
+        await self._server.pause_campaign(campaign_id, reason=reason, by=by)
+
+    async def resume_campaign(self, campaign_id: str, by: str) -> None:
+        """Go on with it."""
+        await self._server.resume_campaign(campaign_id, by=by)
+
+    async def confirm_campaign(self, campaign_id: str, by: str) -> None:
+        """Let its next stage begin."""
+        await self._server.confirm_campaign(campaign_id, by=by)
+
+    async def edit_campaign(
+        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
+    ) -> None:
+        """Change it."""
+        await self._server.edit_campaign(campaign_id, changes, revisions=revisions, by=by)
+
+    async def retry_campaign(
+        self,
+        campaign_id: str,
+        tasks: Iterable[str] | None,
+        failures: Iterable[Failure] | None,
+        by: str,
+    ) -> int:
+        """Try devices again that failed; how many."""
+        return await self._server.retry_campaign(campaign_id, tasks=tasks, failures=failures, by=by)
 
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it."""
@@ -166,6 +233,10 @@ class ServerDesk:
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands."""
         return self._server.explain(endpoint)
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
+        return self._server.occupancy()
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package."""

@@ -17,9 +17,11 @@ from headgate.edge import Edge, Grant
 from headgate.edge.segments import SegmentDownload, offer_of
 from headgate.engine.package import Package
 from headgate.engine.segments import Offer, Segments
-from headgate.errors import HeadgateError, PackageError
+from headgate.errors import FormatError, HeadgateError, PackageError
 from headgate.server.logs import logger
 from headgate.upgrade.negotiator import SegmentsWanted
+
+OFFERS_MAX = 1024  # kept for devices to come: roots are what devices say
 
 log = logger()
 
@@ -47,10 +49,16 @@ class Loaded:
 class EdgeDownloads:
     """What the orchestrator grants and withdraws; by endpoint and PID."""
 
-    def __init__(self, edge: Edge, find: Callable[[bytes], PackageFile]) -> None:
-        """`find` raises PackageError for a package that there is not."""
+    def __init__(
+        self, edge: Edge, find: Callable[[bytes], PackageFile], lasting: Callable[[float], float]
+    ) -> None:
+        """`find` raises PackageError for a package that there is not.
+
+        `lasting` says how long the edge waits for so many seconds to pass: it goes by the kernel's clock.
+        """
         self._edge = edge
         self._find = find
+        self._lasting = lasting
         self._loaded: dict[bytes, Loaded] = {}
         self._granted: dict[tuple[str, bytes], Grant] = {}
         self._wanted: dict[bytes, set[str]] = {}
@@ -90,19 +98,21 @@ class EdgeDownloads:
         if loaded is None:
             self._segments_wanted.setdefault(wanted.pid, {})[endpoint] = wanted
             return
-        offer, grants = self._offer(wanted, loaded), self._edge.segments
-        download = self._in_segments.get((endpoint, wanted.pid))
-        if download is not None and download.admitted.offer is offer:
-            for token in set(wanted.tokens) - download.tokens:
-                grants.admit(download, token)
-            return
-        if download is not None:
-            grants.withdraw(download)
+        download, grants = self._in_segments.get((endpoint, wanted.pid)), self._edge.segments
         try:
+            offer = self._offer(wanted, loaded)
+            if download is not None and download.admitted.offer is offer:
+                for token in set(wanted.tokens) - download.tokens:
+                    grants.admit(download, token)
+                return
+            self.withdraw_segments(endpoint, wanted.pid)
             self._in_segments[endpoint, wanted.pid] = grants.grant(offer, endpoint, tokens=wanted.tokens)
         except HeadgateError as error:
             # Its requests come to the orchestrator, which answers them, though not as fast.
-            log.error("segments cannot be granted", endpoint=endpoint, reason=str(error))
+            self.withdraw_segments(endpoint, wanted.pid)
+            # What a device registers is no news for an operator; a bound that is reached is.
+            tell = log.debug if isinstance(error, FormatError) else log.error
+            tell("segments cannot be granted", endpoint=endpoint, reason=str(error))
 
     def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
         """What is the same for all devices of a product in one radio class."""
@@ -112,9 +122,12 @@ class EdgeDownloads:
             segments = loaded.segments
             assert segments is not None, "software travels in segments"
             assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
+            wait_s = self._lasting(wanted.wait_s)
             offer = self._offers[key] = offer_of(
-                segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
+                segments, version=wanted.version, root=wanted.root, wait_s=wait_s
             )
+            if len(self._offers) > OFFERS_MAX:
+                del self._offers[next(iter(self._offers))]
         return offer
 
     def withdraw_segments(self, endpoint: str, pid: bytes) -> None:
@@ -125,13 +138,24 @@ class EdgeDownloads:
             self._edge.segments.withdraw(download)
 
     def body(self, pid: bytes) -> memoryview | None:
-        """The bytes of a package that is loaded, for a segment that the edge did not answer."""
-        if pid not in self._loaded:
+        """The bytes of a package that is loaded, for a segment that the edge did not answer.
+
+        None where its file is gone or cut since: the device asks again, or its task ends at its deadline.
+        """
+        loaded = self._loaded.get(pid)
+        if loaded is None:
             return None
         body = self._bodies.get(pid)
         if body is None:
-            with self._find(pid).path.open("rb") as file:
-                body = self._bodies[pid] = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            try:
+                with self._find(pid).path.open("rb") as file:
+                    body = memoryview(mmap(file.fileno(), len(loaded.package), access=ACCESS_READ))
+            except (HeadgateError, OSError, ValueError) as error:
+                log.error(
+                    "a package's file has changed since it was loaded", pid=pid.hex(), reason=str(error)
+                )
+                return None
+            self._bodies[pid] = body
         return body
 
     # -- for the server --

@@ -86,6 +86,14 @@ class HttpServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
+    def login_url(self) -> str:
+        """A link that logs one into the console, once, within an hour.
+
+        The code stands behind `#`, which no browser sends: so it is in no log of what stands before us, and
+        no program that looks at links uses it up.
+        """
+        return f"{self.url}/login#{self._web.login_code()}"
+
     def told(self) -> None:
         """Events were stored."""
         self._web.told()

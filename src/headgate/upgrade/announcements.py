@@ -46,6 +46,9 @@ class Announced(StrEnum):
     TASK_ENDED = "task.ended"
     """With its state, and where it failed with the published text and what the device said."""
     CAMPAIGN_CREATED = "campaign.created"
+    CAMPAIGN_SCHEDULED = "campaign.scheduled"
+    CAMPAIGN_WAITING = "campaign.waiting"
+    """To be confirmed."""
     CAMPAIGN_RUNNING = "campaign.running"
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_RESUMED = "campaign.resumed"
@@ -53,9 +56,9 @@ class Announced(StrEnum):
     CAMPAIGN_ENDED = "campaign.ended"
     """No task of it is under way, and none will be."""
     STAGE_PASSED = "stage.passed"
-    """Of a campaign: its success gate let the next stage begin."""
+    """Of a campaign: its gate lets the next stage begin."""
     STAGE_HELD = "stage.held"
-    """Its gate did not."""
+    """Its gate does not, or too many attempts have failed: the campaign is paused too."""
 
 
 ANNOUNCED: Mapping[str, Announced] = {each.value: each for each in Announced}

@@ -38,7 +38,7 @@ from headgate.upgrade.events import (
     VersionRefused,
     VersionReported,
 )
-from headgate.upgrade.frames import SAID, Body, saying, subscribed, subscribing
+from headgate.upgrade.frames import QUESTIONS, SAID, Body, saying, subscribed, subscribing
 from headgate.upgrade.object5 import (
     CancelObservation,
     CancelUpdate,
@@ -71,6 +71,7 @@ from headgate.upgrade.object19 import (
     NotificationRefused,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SubscribeData,
     SubscriptionRefused,
 )
@@ -94,6 +95,7 @@ CANCEL = Path(5, 0, 10)
 FIRMWARE_OBJECT = 5
 CANCEL_SINCE = (1, 1)  # the version of object 5 that has 5/0/10
 UNREADABLE = "2.05"
+TEXT_MAX = 255  # characters of a version or a URI: RFC 7252 section 5.10 has as many in an option
 NOT_A_DIGIT_MAX = 24  # characters of a number that came as text
 
 Numbers = int | float
@@ -226,7 +228,8 @@ DONE: Mapping[type[Effect], Event] = {
     ExecuteUpdate: ExecuteAccepted(),
     CancelObservation: ObservationEnded(),
     CancelUpdate: DeviceHeard(),
-    **dict.fromkeys(SAID, FrameDelivered()),
+    **dict.fromkeys(QUESTIONS, QuestionDelivered()),
+    **dict.fromkeys(ANSWERS, FrameDelivered()),
 }
 """Commands that are done when the device took them."""
 REFUSALS: Mapping[type[Effect], type[Refusal]] = {
@@ -317,17 +320,20 @@ def number_of(value: Value | None) -> Numbers | None:
 def text_of(value: Value | None) -> str | None:
     r"""The string that a value is. Devices pad versions with zero bytes.
 
-    >>> text_of("V1.0"), text_of(b"V1.0\x00\x00"), text_of(7), text_of(b"\xff")
-    ('V1.0', 'V1.0', None, None)
+    A longer one than TEXT_MAX is of no use, and a database may store none with a zero inside.
+
+    >>> text_of("V1.0"), text_of(b"V1.0\x00\x00"), text_of(7), text_of(b"\xff"), text_of("V1\0x")
+    ('V1.0', 'V1.0', None, None, None)
     """
-    if type(value) is str:
-        return value
-    if type(value) is not bytes:
+    if type(value) is bytes:
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    if type(value) is not str:
         return None
-    try:
-        return value.rstrip(b"\0").decode()
-    except UnicodeDecodeError:
-        return None
+    text = value.rstrip("\0")
+    return text if len(text) <= TEXT_MAX and "\0" not in text else None
 
 
 def radio_report(found: Mapping[tuple[int, ...], Value]) -> RadioReport:

@@ -212,6 +212,11 @@ class Questions:
                 return asker, CommandReset(command=str(command.path)[1:])
             case Refused(code=code):
                 return asker, self._refused(asker, pending, command, code, now)
+        answers = {**pending.answers, command.path: happening}
+        whole = len(answers) == len(pending.commands)
+        # Read before anything is changed: what a device says may find a bug, and that costs its message.
+        event = answer_of(pending.effect, answers, self._rules) if whole else DeviceHeard()
+        match happening:
             case Observed(token=token, observing=observing) if type(pending.effect) is SubscribeData:
                 if observing:
                     self._subscriptions.observed(asker.endpoint, token, asker.task_id, now)
@@ -220,10 +225,9 @@ class Questions:
             case Observed(token=token):
                 self._observes(asker, token, now)
         pending.answers[command.path] = happening
-        if len(pending.answers) < len(pending.commands):
-            return asker, DeviceHeard()
-        self.drop(asker, pending, now)
-        return asker, answer_of(pending.effect, pending.answers, self._rules)
+        if whole:
+            self.drop(asker, pending, now)
+        return asker, event
 
     def untaken(self, happening: AnswerTo) -> None:
         """An answer that could not be stored: when something can be, the device is asked again.

@@ -76,6 +76,7 @@ class Tokens:
         self._desk = desk
         self._max = tokens_max
         self._tokens: dict[str, Token] = {}  # by digest
+        self._by_id: dict[str, Token] = {}
         self._changing = asyncio.Lock()
 
     async def restore(self, reader: Reader) -> None:
@@ -85,8 +86,9 @@ class Tokens:
     def adopt(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows of the store."""
         for row in rows:
-            self._tokens[row["sha256"]] = Token(
-                id=row["id"], name=row["name"], scope=Scope(row["scope"]), created_s=row["created_s"]
+            self._keep(
+                row["sha256"],
+                Token(id=row["id"], name=row["name"], scope=Scope(row["scope"]), created_s=row["created_s"]),
             )
 
     def __len__(self) -> int:
@@ -95,6 +97,10 @@ class Tokens:
     def find(self, secret: str) -> Token | None:
         """The token with that secret."""
         return self._tokens.get(digest(secret))
+
+    def of(self, token_id: str) -> Token | None:
+        """The token of that id; None where it was revoked."""
+        return self._by_id.get(token_id)
 
     def list(self) -> list[Token]:
         """All of them, by id."""
@@ -118,7 +124,7 @@ class Tokens:
                 },
             )
             await self._desk.write(batch)
-            self._tokens[digest(secret)] = token
+            self._keep(digest(secret), token)
             return token
 
     async def revoke(self, token_id: str) -> None:
@@ -134,7 +140,10 @@ class Tokens:
             batch = Batch()
             batch.delete(tables.tokens, (token_id,))
             await self._desk.write(batch)
-            del self._tokens[key]
+            del self._tokens[key], self._by_id[token_id]
+
+    def _keep(self, key: str, token: Token) -> None:
+        self._tokens[key] = self._by_id[token.id] = token
 
 
 class FailedLogins:

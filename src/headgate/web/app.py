@@ -1,26 +1,39 @@
-"""The application: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
+"""The application, API and console: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from headgate.web.access import FIRST, FailedLogins, Scope, Tokens, new_secret
 from headgate.web.bounds import Bounds
+from headgate.web.console.site import LIVE_PATH, Site
 from headgate.web.desk import Desk
 from headgate.web.gate import Gate
+from headgate.web.history import History, Sample
 from headgate.web.metrics import Metrics
 from headgate.web.office import Office
 from headgate.web.openapi import document
 from headgate.web.problems import handle
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
-from headgate.web.routes import campaigns, cells, devices, events, health, hooks, packages, tasks, tokens
+from headgate.web.routes import (
+    campaigns,
+    cells,
+    devices,
+    events,
+    health,
+    hooks,
+    operations,
+    packages,
+    tasks,
+    tokens,
+)
 from headgate.web.settings import WebSettings
 from headgate.web.table import Route, add, understand_names
 from headgate.web.tail import Tail
@@ -33,11 +46,12 @@ Keep = Callable[[str], None]
 
 
 class Web:
-    """The API between `start` and `close`. `asgi` is what a web server runs."""
+    """API and console between `start` and `close`. `asgi` is what a web server runs."""
 
     def __init__(self, desk: Desk, settings: WebSettings | None = None) -> None:
         self.settings = settings = settings or WebSettings()
         reader = Reader(desk.database, threads=settings.read_threads, waiting_max=settings.reads_waiting_max)
+        failed = FailedLogins(most=settings.failed_logins_max)
         self._office = Office(
             desk=desk,
             settings=settings,
@@ -47,15 +61,22 @@ class Web:
             uploads=Uploads(desk.received, most=settings.uploads_max),
             tail=Tail(reader, kept=settings.events_kept),
             metrics=Metrics(desk.figures, desk.now),
+            history=History(self._sample),
         )
-        self._reading: asyncio.Task[None] | None = None
-        self.asgi: ASGIApp = self._built()
+        self._running: list[asyncio.Task[None]] = []
+        api = self._built(failed)
+        self._site = Site(self._office, failed, self._counted, api.openapi)
+        self.asgi: ASGIApp = self._bounded(Split(api, self._site.asgi))
 
     async def start(self) -> None:
         """Read what the store knows of tokens and events. Raises StoreError."""
         await self._office.tokens.restore(self._office.reader)
         await self._office.tail.start()
-        self._reading = asyncio.get_running_loop().create_task(self._office.tail.run())
+        loop = asyncio.get_running_loop()
+        self._running = [
+            loop.create_task(each) for each in (self._office.tail.run(), self._office.history.run())
+        ]
+        self._site.start()
 
     async def first_token(self, keep: Keep) -> bool:
         """Where there is no token, make one for an admin; `keep` takes it before it is good for anything."""
@@ -66,20 +87,27 @@ class Web:
         await self._office.tokens.add(FIRST, Scope.ADMIN, secret)
         return True
 
+    def login_code(self) -> str:
+        """A code that logs one into the console, once, within an hour."""
+        return self._site.sessions.code()
+
     def told(self) -> None:
         """Events were stored."""
         self._office.tail.told()
 
     def end(self) -> None:
-        """Let those go who follow the events."""
+        """Let those go who follow the events, or a page."""
         self._office.tail.end()
+        self._site.live.end()
 
     async def close(self) -> None:
         """Let go of threads; nobody asks any more."""
         self.end()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        for each in self._running:
+            each.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._site.close()
         self._office.reader.close()
         self._office.uploads.close()
 
@@ -88,9 +116,11 @@ class Web:
     def table(self) -> list[Route]:
         """Everything that can be asked for."""
         office = self._office
+        campaigned = campaigns.CampaignRoutes(office)
         return [
             *packages.PackageRoutes(office).table(),
-            *campaigns.CampaignRoutes(office).table(),
+            *campaigned.table(),
+            *operations.CampaignOperations(office, campaigned).table(),
             *tasks.TaskRoutes(office).table(),
             *devices.DeviceRoutes(office).table(),
             *cells.CellRoutes(office).table(),
@@ -100,8 +130,8 @@ class Web:
             *health.HealthRoutes(office).table(),
         ]
 
-    def _built(self) -> ASGIApp:
-        office, settings = self._office, self.settings
+    def _built(self, failed: FailedLogins) -> FastAPI:
+        office = self._office
         app = FastAPI(
             title="Headgate",
             version=version("headgate"),
@@ -113,7 +143,7 @@ class Web:
         handle(app)
         gate = Gate(
             office.tokens,
-            FailedLogins(most=settings.failed_logins_max),
+            failed,
             office.desk.now,
             self._counted,
         )
@@ -123,16 +153,43 @@ class Web:
             add(router, route, gate)
         app.include_router(router)
         document(app)
-        bounds: dict[str, Any] = {
-            "requests_max": settings.requests_max,
-            "body_bytes_max": settings.body_bytes_max,
-            "body_bytes_of": {("POST", PREFIX + packages.PATH): settings.package_bytes_max + FORM_BYTES},
-            "unbounded": frozenset({PREFIX + events.PATH}),
-            "idle_s": settings.body_idle_s,
-            "count": self._counted,
-        }
-        app.add_middleware(Bounds, **bounds)
         return app
+
+    def _bounded(self, app: ASGIApp) -> ASGIApp:
+        settings = self.settings
+        package_bytes = settings.package_bytes_max + FORM_BYTES
+        return Bounds(
+            app,
+            requests_max=settings.requests_max,
+            body_bytes_max=settings.body_bytes_max,
+            body_bytes_of={("POST", path + packages.PATH): package_bytes for path in (PREFIX, "")},
+            unbounded=lambda path: path == PREFIX + events.PATH or path.startswith(LIVE_PATH + "/"),
+            idle_s=settings.body_idle_s,
+            count=self._counted,
+        )
+
+    def _sample(self) -> Sample:
+        edge = self._office.desk.figures().edge
+        return Sample(
+            at_s=asyncio.get_running_loop().time(),
+            blocks=edge.blocks,
+            bytes=edge.payload_bytes,
+            downloads=edge.last_blocks,
+            failures=self._office.tail.failed,
+        )
 
     def _counted(self, what: str) -> None:
         self._office.metrics.web[what] += 1
+
+
+class Split:
+    """What is under `/api/` is asked of the API, everything else of the console."""
+
+    def __init__(self, api: ASGIApp, console: ASGIApp) -> None:
+        self._api = api
+        self._console = console
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer."""
+        ours = scope["type"] == "http" and not scope["path"].startswith("/api/")
+        await (self._console if ours else self._api)(scope, receive, send)

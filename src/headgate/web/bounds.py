@@ -22,11 +22,11 @@ class Bounds:
         requests_max: int,
         body_bytes_max: int,
         body_bytes_of: Mapping[tuple[str, str], int],
-        unbounded: frozenset[str],
+        unbounded: Callable[[str], bool],
         idle_s: float,
         count: Callable[[str], None],
     ) -> None:
-        """`body_bytes_of` names methods and paths that take more; those of `unbounded` paths are not counted
+        """`body_bytes_of` names methods and paths that take more; those to `unbounded` paths are not counted
         among the requests, since they last; `count` hears of every refusal.
         """
         self._app = app
@@ -43,7 +43,7 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        counted = scope["path"] not in self._unbounded
+        counted = not self._unbounded(scope["path"])
         if counted and self._under_way >= self._requests_max:
             self._count("busy")
             busy = Problem(503, "too many requests at once", headers={"Retry-After": "1"})

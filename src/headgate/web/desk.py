@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +10,37 @@ from typing import Any, Protocol
 from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits
+from headgate.upgrade.admission import Limits, Occupancy
 from headgate.upgrade.announcements import Announced, Hook
-from headgate.upgrade.campaign import RetryPolicy
+from headgate.upgrade.campaign import Confirm, RetryPolicy
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
+from headgate.upgrade.windows import Windows
+
+
+class Setting(Protocol):
+    """One setting of the server, as it stands."""
+
+    @property
+    def key(self) -> str:
+        """section.name"""
+
+    @property
+    def value(self) -> Any:
+        """As it is used; what is secret in it is not told."""
+
+    @property
+    def origin(self) -> str:
+        """ "default", the file's path, "environment" or "flag"."""
+
+    @property
+    def unit(self) -> str:
+        """Empty where there is none."""
+
+    @property
+    def description(self) -> str:
+        """What it is."""
 
 
 class Figures(Protocol):
@@ -109,11 +136,17 @@ class Desk(Protocol):
     def figures(self) -> Figures:
         """The counters, as they stand."""
 
+    def settings(self) -> Iterable[Setting]:
+        """All settings, and where each was said."""
+
     def failing(self) -> str | None:
         """Why nothing can be stored or served just now, None where all is well."""
 
     async def write(self, batch: Batch) -> None:
         """Store it. Raises StoreError."""
+
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group. Raises StoreError."""
 
     # -- packages --
 
@@ -134,6 +167,9 @@ class Desk(Protocol):
     ) -> str:
         """Keep a package; its PID in hexadecimal. Raises PackageError and StoreError."""
 
+    async def add_archive(self, file: Path, *, name: str, product: str | None) -> str:
+        """Keep the package of a vendor's archive; its PID. Raises PackageError and StoreError."""
+
     async def remove_package(self, pid: str) -> None:
         """Forget a package. Raises PackageError where something needs it."""
 
@@ -149,6 +185,12 @@ class Desk(Protocol):
         timers: Timers | None,
         skip_same_package: bool,
         request: Mapping[str, Any] | None,
+        stages: Sequence[Size] = (),
+        gate: Gate | None = None,
+        confirm: Confirm = Confirm.NONE,
+        start_s: float | None = None,
+        windows: Windows | None = None,
+        source_versions: Sequence[str] | None = None,
     ) -> str:
         """Make a campaign; its id, once it is stored, while its tasks are still being made.
 
@@ -158,6 +200,31 @@ class Desk(Protocol):
 
     async def stop_campaign(self, campaign_id: str, by: str) -> bool:
         """Cancel what is left of it; False where it is through."""
+
+    async def pause_campaign(self, campaign_id: str, reason: str, by: str) -> None:
+        """Begin nothing of it any more. Raises CampaignStateError."""
+
+    async def resume_campaign(self, campaign_id: str, by: str) -> None:
+        """Go on with it. Raises CampaignStateError."""
+
+    async def confirm_campaign(self, campaign_id: str, by: str) -> None:
+        """Let its next stage begin. Raises CampaignStateError."""
+
+    async def edit_campaign(
+        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
+    ) -> None:
+        """Change it. Raises CampaignChangedError where it is at none of these revisions, CampaignStateError
+        and CampaignError.
+        """
+
+    async def retry_campaign(
+        self,
+        campaign_id: str,
+        tasks: Iterable[str] | None,
+        failures: Iterable[Failure] | None,
+        by: str,
+    ) -> int:
+        """Try devices again that failed; how many. Raises CampaignStateError and PackageError."""
 
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it; False where it is over."""
@@ -180,6 +247,9 @@ class Desk(Protocol):
 
     def explain(self, endpoint: str) -> str:
         """Why a device stands where it stands, in one sentence."""
+
+    def occupancy(self) -> Sequence[Occupancy]:
+        """The slots of all cells that have holders, or someone waiting."""
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package; None where it is permitted none of it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headgate.web.access import Tokens
 from headgate.web.desk import Desk
+from headgate.web.history import History
 from headgate.web.metrics import Metrics
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
@@ -26,3 +27,4 @@ class Office:
     uploads: Uploads
     tail: Tail
     metrics: Metrics
+    history: History

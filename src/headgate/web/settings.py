@@ -20,7 +20,11 @@ class WebSettings:
     uploads_max: int = 4
     """Packages that are being received; each has a thread."""
     viewers_max: int = 200
-    """Who follows the events at a time."""
+    """Who follows the events or a page of the console at a time."""
+    sessions_max: int = 256
+    """Logins of the console at a time; beyond, the oldest ends."""
+    session_s: float = 12 * 3600.0
+    """How long a login of the console lasts."""
     events_kept: int = 5_000
     """The newest events in memory: who is further behind reads the log."""
     read_threads: int = 4

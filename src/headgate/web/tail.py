@@ -22,6 +22,7 @@ from headgate.web.reading import Reader
 PAGE = 500
 EVERY_S = 0.1  # the log is read no more often: what happens meanwhile is read together
 AGAIN_S = 1.0  # after it could not be read
+FAILED = "failed: "  # begins what is told of a task that failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Tail:
         self._more = asyncio.Event()
         self.unreadable = 0
         """How often the log could not be read."""
+        self.failed = 0
+        """Tasks that ended by a failure since the start."""
         self.ended = False
 
     async def start(self) -> None:
@@ -91,6 +94,7 @@ class Tail:
         if rows:
             self._lines += map(line_of, rows)
             self._ids += [row["id"] for row in rows]
+            self.failed += sum(row["what"].startswith(FAILED) for row in rows)
             self.newest = self._ids[-1]
             if len(self._ids) > 2 * self._kept:  # half of it at once: cheaper than one by one
                 self._from = self._ids[-self._kept - 1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from headgate.store import tables
@@ -56,35 +56,53 @@ class PackageForm(BaseModel):
     segment_size_bytes: Annotated[int, Field(ge=32, le=500)] | None = None
 
 
+class ArchiveForm(BaseModel):
+    """What is said of a vendor's archive: it says the rest itself, so that no two can differ."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    archive: Literal["true"]
+    name: Text = ""
+    product: Annotated[Text | None, Field(description="Without it, the model that the archive names.")] = None
+
+
 def package_of(row: Mapping[str, Any]) -> Package:
     """The package of a row."""
     return Package(**{**row, "source_versions": json.loads(row["source_versions"] or "[]")})
 
 
-def form_of(fields: Mapping[str, list[str]]) -> PackageForm:
+def form_of(fields: Mapping[str, list[str]]) -> PackageForm | ArchiveForm:
     """What the fields of a form say; one that is repeated is a list."""
     said = {
         name: values if name == "source_versions" else values[-1] for name, values in fields.items() if values
     }
+    form = ArchiveForm if said.get("archive", "false") != "false" else PackageForm
     try:
-        return PackageForm.model_validate(said)
+        return form.model_validate(said)
     except ValidationError as error:
         located = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         raise RequestValidationError(located) from error
 
 
 def form_body() -> dict[str, Any]:
-    """The form, as the OpenAPI document describes it."""
-    schema = PackageForm.model_json_schema()
-    definitions = schema.pop("$defs")
-    schema["properties"]["kind"] = {**definitions["Kind"], "default": Kind.FIRMWARE.value}
-    schema["properties"][FILE] = {
-        "type": "string",
-        "contentMediaType": "application/octet-stream",
-        "description": "The bytes that devices are served.",
-    }
-    schema["required"] = [*schema["required"], FILE]
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    """The two forms, as the OpenAPI document describes them."""
+    package = PackageForm.model_json_schema()
+    definitions = package.pop("$defs")
+    package["properties"]["kind"] = {**definitions["Kind"], "default": Kind.FIRMWARE.value}
+    package["properties"]["archive"] = {"type": "string", "const": "false"}
+    schemas = []
+    for schema, bytes_are in (
+        (package, "The bytes that devices are served."),
+        (ArchiveForm.model_json_schema(), "A zip with one UpgradeDesc.json, and the package that it names."),
+    ):
+        schema["properties"][FILE] = {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": bytes_are,
+        }
+        schema["required"] = [*schema["required"], FILE]
+        schemas.append(schema)
+    return {"required": True, "content": {"multipart/form-data": {"schema": {"oneOf": schemas}}}}
 
 
 class PackageRoutes:
@@ -151,13 +169,17 @@ class PackageRoutes:
 
         The same bytes with the same version are the same package, however often they are added: 200 then,
         and 201 the first time. So this takes no Idempotency-Key. What comes is written to the disk piece by
-        piece.
+        piece. With `archive` the file is a vendor's archive, whose UpgradeDesc.json says version, kind,
+        source versions, segment size and check code.
         """
         office = self._office
         async with office.uploads.taken(request) as (path, form):
             said = form_of(form.fields)
             now = office.desk.now()
-            pid = await office.desk.add_package(path, **dict(said))
+            if isinstance(said, ArchiveForm):
+                pid = await office.desk.add_archive(path, name=said.name, product=said.product)
+            else:
+                pid = await office.desk.add_package(path, **dict(said))
         package = package_of(await self._row(pid))
         status = 201 if package.added_s >= now else 200
         place = {"Location": f"{request.url.path}/{pid}"}

@@ -1,0 +1,303 @@
+"""`headgate campaign create`: which devices, by which policy; asked whether it is meant, then made once."""
+
+from __future__ import annotations
+
+import re
+import sys
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headgate.cli.options import (
+    MOST,
+    URL,
+    Data,
+    Json,
+    Most,
+    Secret,
+    Url,
+    Yes,
+    asked,
+    confirmed,
+    somebody_is_there,
+)
+from headgate.cli.saying import WRONG_USAGE, CommandError, complain, plain
+
+if TYPE_CHECKING:
+    from headgate.cli.client import Client
+
+PATH = "/campaigns"
+PAGE = 1000
+PID = re.compile("[0-9a-f]{16}")
+
+DEVICES = "Which devices: in one of these ways"
+REGISTERED = "Which devices: the registered ones that pass all of these"
+POLICY = "How"
+
+
+class Confirm(StrEnum):
+    """What an operator must say yes to."""
+
+    NONE = "none"
+    START = "start"
+    STAGES = "stages"
+
+
+def create_campaign(
+    package: Annotated[str, typer.Option(metavar="PID", help="What they are to run.")],
+    name: Annotated[str, typer.Option(help="For people.")] = "",
+    endpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="These, one endpoint per line, registered or not; - for standard input.",
+            rich_help_panel=DEVICES,
+        ),
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option(help="This one; may be repeated.", rich_help_panel=DEVICES)
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Every registered device.", rich_help_panel=DEVICES)
+    ] = False,
+    failed_in: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Those that failed in this campaign.", rich_help_panel=DEVICES),
+    ] = None,
+    cause: Annotated[
+        list[str] | None,
+        typer.Option(help="With --failed-in: by this cause; may be repeated.", rich_help_panel=DEVICES),
+    ] = None,
+    group: Annotated[str | None, typer.Option(rich_help_panel=REGISTERED)] = None,
+    product: Annotated[str | None, typer.Option(rich_help_panel=REGISTERED)] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The last that they reported.", rich_help_panel=REGISTERED)
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="Such as 460-00-1A2B.", rich_help_panel=REGISTERED)] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Their endpoints begin so.", rich_help_panel=REGISTERED)
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SIZE",
+            help="A stage: 1% of the devices, or 500 of them; may be repeated. What is left is the last one.",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    gate_success: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The next stage begins when this share of one has succeeded, such as 95%; else it pauses.",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    error_threshold: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="It pauses when more than this failed.", rich_help_panel=POLICY),
+    ] = None,
+    minimum_executed: Annotated[
+        int | None,
+        typer.Option(min=1, help="But not before so many are over.", rich_help_panel=POLICY),
+    ] = None,
+    confirm: Annotated[
+        Confirm | None,
+        typer.Option(
+            help="Wait for `headgate campaign confirm` before it starts, or before each stage.",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="2026-12-01T22:00, or +2h from now.", rich_help_panel=POLICY),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Devices begin at these times alone, such as 'mon-fri 22:00-06:00'; may be repeated.",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="Of --window and --start, such as Europe/Berlin.", rich_help_panel=POLICY),
+    ] = None,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CAUSE=COUNT@INTERVAL",
+            help="Who is tried again, such as connection-lost=2@10m or any=1@1h; may be repeated.",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    skip_same_package: Annotated[
+        bool,
+        typer.Option(
+            "--skip-same-package",
+            help="Who holds this very package already does not download it again.",
+            rich_help_panel=POLICY,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing: list the devices that it would be for.")
+    ] = False,
+    yes: Yes = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="The same command with the same key, within a day, is done once (default: drawn)."),
+    ] = None,
+    limit: Most = MOST,
+    url: Url = URL,
+    token: Secret = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make a campaign: a package for many devices.
+
+    It says how many devices it is for and asks whether it is meant; without a terminal it takes --yes. On a
+    pipe the answer is the id of the campaign alone. A lost answer is asked for again, and nothing is made
+    twice.
+    """
+    from headgate.cli import policy
+
+    with asked(url, token, data) as client:
+        if not PID.fullmatch(package):
+            raise policy.wrong("--package", "16 hexadecimal digits, see `headgate package list`", package)
+        filters = {"group": group, "product": product, "version": version, "cell": cell}
+        filters |= {"endpoint_prefix": prefix}
+        body: dict[str, Any] = {
+            "name": name,
+            "package": package,
+            "targets": targets_of(
+                endpoints, endpoint, everyone=all, failed_in=failed_in, causes=cause, filters=filters
+            ),
+        }
+        if stage:
+            body["stages"] = [policy.stage_of(each) for each in stage]
+        if gate := policy.gate_of(gate_success, error_threshold, minimum_executed):
+            body["gate"] = gate
+        if confirm is not None:
+            body["confirm"] = confirm
+        if timezone is not None:
+            policy.zone_of(timezone)
+            body["timezone"] = timezone
+        if start is not None:
+            body["start_s"] = policy.start_of(start, timezone)
+        if window:
+            body["windows"] = [policy.window_of(each) for each in window]
+        if retry:
+            body["retry"] = policy.retry_of(retry)
+        if skip_same_package:
+            body["skip_same_package"] = True
+        if dry_run:
+            show_dry_run(client, body, most=limit, json=json)
+            return
+        if not yes:
+            ask(client, body)
+        create(client, body, idempotency_key or str(uuid.uuid4()), json=json)
+
+
+def targets_of(
+    file: str | None,
+    endpoints: list[str] | None,
+    *,
+    everyone: bool,
+    failed_in: str | None,
+    causes: list[str] | None,
+    filters: dict[str, str | None],
+) -> dict[str, Any]:
+    """The one way in which devices are named. Raises CommandError for none and for several."""
+    from headgate.cli.policy import failures_of
+
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    ways: list[dict[str, Any]] = []
+    if file is not None or endpoints:
+        ways.append({"endpoints": [*(endpoints or ()), *(() if file is None else endpoints_of(file))]})
+    if everyone:
+        ways.append({"all": True})
+    if failed_in is not None:
+        failures = [failure for each in causes or () for failure in failures_of(each)]
+        ways.append({"failed_in": {"campaign": failed_in, "failures": failures}})
+    elif causes:
+        raise CommandError("--cause says which of --failed-in are meant", exit_code=WRONG_USAGE)
+    if wanted:
+        ways.append({"filter": wanted})
+    if len(ways) != 1:
+        raise CommandError(
+            "which devices? Say one of --endpoints, --endpoint, --all and --failed-in, or a filter of "
+            "--group, --product, --version, --cell and --prefix",
+            exit_code=WRONG_USAGE,
+        )
+    return ways[0]
+
+
+def endpoints_of(file: str) -> list[str]:
+    """The lines of a file; empty ones do not count."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is not UTF-8", exit_code=WRONG_USAGE) from error
+    except OSError as error:
+        raise CommandError(f"cannot read {file}: {error.strerror}", exit_code=WRONG_USAGE) from error
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    found = [line for line in found if line.strip()]
+    if not found:
+        raise CommandError(f"{file} names no device", exit_code=WRONG_USAGE)
+    return found
+
+
+def dry_run_page(
+    client: Client, body: dict[str, Any], *, limit: int = 1, after: str | None = None
+) -> dict[str, Any]:
+    """How many devices it would be for, and some of them."""
+    said: dict[str, Any] = client.post(PATH, body, {"dry_run": True, "limit": limit, "after": after})
+    return said
+
+
+def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool) -> None:
+    """The devices that it would be for."""
+    from headgate.cli.tables import say_json
+
+    page = dry_run_page(client, body, limit=min(most or PAGE, PAGE))
+    count, forecast = page["devices"], page.get("forecast")
+    if json:
+        say_json({"devices": count} | ({} if forecast is None else {"forecast": forecast}))
+    else:
+        complain(f"it would be for {count:,} devices; nothing is made")
+        for name, value in (forecast or {}).items():
+            complain(f"forecast: {name.replace('_', ' ')} {value}")
+    told = 0
+    while True:
+        for endpoint in page["endpoints"]:
+            if json:
+                say_json({"endpoint": endpoint})
+            else:
+                print(plain(endpoint))
+        told += len(page["endpoints"])
+        left = (most or count) - told
+        if page["next"] is None or left <= 0:
+            break
+        page = dry_run_page(client, body, limit=min(left, PAGE), after=page["next"])
+    if page["next"] is not None and not json:
+        complain("there are more: --limit says how many to list, 0 for all")
+
+
+def ask(client: Client, body: dict[str, Any]) -> None:
+    """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
+    somebody_is_there()
+    count = dry_run_page(client, body)["devices"]
+    version = client.get(f"/packages/{body['package']}")["version"]
+    if not confirmed(f"Upgrade {count:,} devices to {version}?"):
+        raise CommandError("nothing was made")
+
+
+def create(client: Client, body: dict[str, Any], key: str, *, json: bool) -> None:
+    """Make it, once."""
+    from headgate.cli.tables import show_made
+
+    made = client.post_once(PATH, body, key)
+    show_made(made, "id", f"campaign {made['id']}: `headgate campaign watch {made['id']}`", json=json)

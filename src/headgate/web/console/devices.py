@@ -1,0 +1,96 @@
+"""Devices: the list, and the page of one."""
+
+from __future__ import annotations
+
+import json
+
+from headgate.web.console import words
+from headgate.web.console.acts import Act, Done, Write
+from headgate.web.console.pages import Context, Question, View
+from headgate.web.office import Office
+from headgate.web.problems import Problem
+from headgate.web.routes.devices import DeviceRoutes, Labels, etag_of
+from headgate.web.routes.tasks import TaskQuery, TaskRoutes
+from headgate.web.targets import DeviceQuery
+
+PAGE = 50
+TIMELINE = 50
+TASKS = 20
+
+
+class DevicePages:
+    """The list, and one."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._devices = DeviceRoutes(office)
+        self._tasks = TaskRoutes(office)
+
+    def views(self) -> list[View]:
+        """The pages."""
+        return [
+            View(path="/devices", template="devices.html", context=self._list),
+            View(path="/devices/{endpoint:endpoint}", template="device.html", context=self._show, live=True),
+        ]
+
+    def acts(self) -> list[Act]:
+        """What can be done."""
+        return [
+            Act(
+                path="/devices/{endpoint:endpoint}/labels",
+                call=self._label,
+                back=lambda question: words.device_url(endpoint_of(question)),
+            )
+        ]
+
+    async def _list(self, question: Question) -> Context:
+        names = ("endpoint_prefix", "product", "version", "cell", "group", "after")
+        said = {name: value for name in names if (value := question.said(name)) is not None}
+        wanted = DeviceQuery.model_validate({**said, "limit": PAGE})
+        return {
+            "devices": await self._devices.list_devices(wanted),
+            "filter": {name: said.get(name, "") for name in names},
+            "filtered": bool(said.keys() - {"after"}),
+            "count": self._office.desk.figures().devices,
+        }
+
+    async def _show(self, question: Question) -> Context:
+        endpoint = endpoint_of(question)
+        before = question.said("before")
+        timeline = await self._devices.device_timeline(
+            endpoint, after=int(before) if before is not None and before.isdigit() else None, limit=TIMELINE
+        )
+        tasks = await self._tasks.list_tasks(TaskQuery(endpoint=endpoint, limit=TASKS))
+        try:
+            device = await self._devices.show_device(endpoint)
+        except Problem as problem:
+            if not timeline.items and not tasks.items:
+                raise Problem(404, "No device of that name is registered, and none ever was.") from problem
+            device = None
+        return {
+            "endpoint": endpoint,
+            "device": device,
+            "etag": None if device is None else etag_of(Labels(product=device.product, group=device.group)),
+            "explanation": await self._devices.explain_device(endpoint),
+            "rate": self._rate(endpoint),
+            "timeline": timeline,
+            "tasks": tasks,
+            "now": self._office.desk.now(),
+        }
+
+    def _rate(self, endpoint: str) -> float | None:
+        return None
+
+    async def _label(self, write: Write) -> Done:
+        endpoint = endpoint_of(write.question)
+        form = write.form
+        labels = Labels(product=form.one("product") or None, group=form.one("group") or None)
+        answer = await self._devices.set_labels(endpoint, labels, if_match=form.one("etag"))
+        kept = Labels.model_validate(json.loads(bytes(answer.body)))
+        said = ", ".join(f"{name} {value}" for name, value in kept if value is not None)
+        return Done(to=words.device_url(endpoint), said=f"Labels saved: {said or 'none'}.")
+
+
+def endpoint_of(question: Question) -> str:
+    """The device that is meant: by the path, or by a parameter where no path can say it."""
+    return question.params["endpoint"] or question.query.get("endpoint", "")

@@ -1,0 +1,75 @@
+"""`headgate device` and `headgate cell`, against a server that runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli_asking import register
+
+HOSTILE = "a/../%2F?#[bold] é"  # no device is let in by a name with control characters
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _devices(operator):
+    register(operator.port, "d1", "d2", "d3", "..", HOSTILE)
+
+
+def test_devices_are_listed_as_lines_and_as_json(operator):
+    """One line per device with tabs between the fields, one object per line for machines."""
+    assert [fields[0] for fields in operator.get("device", "list").fields] == [
+        "..",
+        HOSTILE,
+        "d1",
+        "d2",
+        "d3",
+    ]
+    named = [each["endpoint"] for each in operator.get("device", "list", "--json").jsons]
+    assert named == ["..", HOSTILE, "d1", "d2", "d3"]
+
+
+def test_a_list_that_is_cut_says_so(operator):
+    """On standard error: what reads the lines is not disturbed."""
+    said = operator.get("device", "list", "--prefix", "d", "--limit", 2)
+    assert [fields[0] for fields in said.fields] == ["d1", "d2"]
+    assert "--limit" in said.err
+    for limit in (3, 0):
+        said = operator.get("device", "list", "--prefix", "d", "--limit", limit)
+        assert len(said.lines) == 3
+        assert said.err == ""
+
+
+@pytest.mark.parametrize("endpoint", ["d1", "..", HOSTILE])
+def test_a_device_is_found_under_any_name(operator, endpoint):
+    """A name is one segment of the path, whatever is in it."""
+    assert operator.get("device", "show", endpoint, "--json").json["endpoint"] == endpoint
+    said = operator.get("device", "explain", endpoint, "--json").json
+    assert said["endpoint"] == endpoint
+    happened = operator.get("device", "timeline", endpoint, "--json").jsons
+    assert [each["what"] for each in happened] == ["registered"]
+    assert {each["endpoint"] for each in happened} == {endpoint}
+
+
+def test_labels_are_changed_one_by_one(operator):
+    """What is left out stays as it is, an empty one goes."""
+    operator.get("device", "label", "d1", "--product", "meter")
+    labels = operator.get("device", "label", "d1", "--group", "north", "--json").json
+    assert labels == {"product": "meter", "group": "north"}
+    assert [fields[0] for fields in operator.get("device", "list", "--group", "north").fields] == ["d1"]
+    labels = operator.get("device", "label", "d1", "--group", "", "--json").json
+    assert labels == {"product": "meter", "group": None}
+    assert "--product or --group" in operator.refused("device", "label", "d1", code=2)
+
+
+def test_a_device_that_is_not_there_is_said_to_be_so(operator):
+    """Exit code 1: it may be there later."""
+    assert "no registered device" in operator.refused("device", "show", "nobody", code=1)
+    assert "endpoint is empty" in operator.refused("device", "show", "", code=2)
+
+
+def test_cells_have_limits_without_anybody_in_them(operator):
+    """And no cell is listed in which nobody holds or waits."""
+    assert operator.get("cell", "list").out == ""
+    shown = operator.get("cell", "show", "460-00-1A2B", "--json").json
+    assert [each["limit"] for each in shown["classes"]] == [50, 10, 1, 10]
+    assert dict(operator.get("cell", "show", "460-00-1A2B").fields)["slots are shared by"] == "class"
+    assert "path.cell" in operator.refused("cell", "show", "nonsense", code=2)
