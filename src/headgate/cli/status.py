@@ -83,7 +83,7 @@ def line_of(status: Status) -> str:
     if now := under_way(status):
         said += "; " + ", ".join(f"{state} {count:,}" for state, count in now.items())
     if status.get("reason"):
-        said += f"; {status['reason']}"
+        said += f"; it is {status['reason']}"
     return plain(said)
 
 
