@@ -25,7 +25,7 @@ from headgate.wire.coap import Message
 from peer import until
 
 PATIENCE_S = 30.0  # far beyond what any of this takes
-SPEED = 20.0  # how much faster simulated devices live
+SPEED = 100.0  # how much faster simulated devices live
 
 
 class Running:
@@ -146,14 +146,13 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         yield somebody
 
 
-@pytest.fixture
-def fleet_operator(tmp_path: Path) -> Iterator[Operator]:
-    """Who asks a server with twelve devices, one of which says Result 5 to each package."""
-    population = Population(
+def twelve(faulty: int) -> Population:
+    """Devices in one cell, so many of which say Result 5 to each package; all quick to answer."""
+    return Population(
         devices=12,
         cells=1,
         bands=(1.0, 0.0, 0.0),
-        faulty=1 / 12,
+        faulty=faulty / 12,
         faults=("Result 5",),
         moving=0.0,
         quirky=0.0,
@@ -162,6 +161,19 @@ def fleet_operator(tmp_path: Path) -> Iterator[Operator]:
         report_interval_s=0.2 * SPEED,
         awake_s=20.0 * SPEED,
     )
-    with served(tmp_path / "data", population) as somebody:
-        until(lambda: len(somebody.get("device", "list").lines) == population.devices)
+
+
+@pytest.fixture
+def fleet_operator(tmp_path: Path) -> Iterator[Operator]:
+    """Who asks a server with twelve devices, one of which fails."""
+    with served(tmp_path / "data", twelve(1)) as somebody:
+        until(lambda: len(somebody.get("device", "list").lines) == 12)
+        yield somebody
+
+
+@pytest.fixture
+def healthy_operator(tmp_path: Path) -> Iterator[Operator]:
+    """The same where none does."""
+    with served(tmp_path / "data", twelve(0)) as somebody:
+        until(lambda: len(somebody.get("device", "list").lines) == 12)
         yield somebody
