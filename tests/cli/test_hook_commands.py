@@ -1,4 +1,4 @@
-"""`headgate hook`, against a server that runs; nothing is sent here (tests/server/test_hooks.py does that)."""
+"""`headgate hook`, against a server that runs; nothing is sent here: tests/server/test_hooks.py does that."""
 
 from __future__ import annotations
 
