@@ -133,7 +133,7 @@ def test_a_root_that_cannot_be_written_to_natively_ends_nothing(run, server_of, 
                 downloads.grant_segments("device", wanted_of(package, root))
                 grants.append(server.stats.edge.grants)
             assert grants == [1, 0, 0, 1]
-            assert "segments cannot be granted" in caplog.text
+            assert caplog.text == "", "who registers again and again does not fill the log"
             downloads.withdraw_segments("device", package.pid)
             assert server.stats.edge.grants == 0
 

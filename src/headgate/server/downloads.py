@@ -17,7 +17,7 @@ from headgate.edge import Edge, Grant
 from headgate.edge.segments import SegmentDownload, offer_of
 from headgate.engine.package import Package
 from headgate.engine.segments import Offer, Segments
-from headgate.errors import HeadgateError, PackageError
+from headgate.errors import FormatError, HeadgateError, PackageError
 from headgate.server.logs import logger
 from headgate.upgrade.negotiator import SegmentsWanted
 
@@ -110,7 +110,9 @@ class EdgeDownloads:
         except HeadgateError as error:
             # Its requests come to the orchestrator, which answers them, though not as fast.
             self.withdraw_segments(endpoint, wanted.pid)
-            log.warning("segments cannot be granted", endpoint=endpoint, reason=str(error))
+            # What a device registers is no news for an operator; a bound that is reached is.
+            tell = log.debug if isinstance(error, FormatError) else log.error
+            tell("segments cannot be granted", endpoint=endpoint, reason=str(error))
 
     def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
         """What is the same for all devices of a product in one radio class."""

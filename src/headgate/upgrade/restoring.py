@@ -50,8 +50,10 @@ def restore(
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore(registrations_of(values_of(database, tables.devices, REGISTRATION_COLUMNS)), now)
+    orchestrator.announcements.restore(database)
     restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
+    restore_notices(orchestrator, database)
     restore_effects(orchestrator, database)
     restore_observations(orchestrator, database, lwm2m, now)
     roster = orchestrator.roster
@@ -67,8 +69,8 @@ def restore(
                 orchestrator.questions.send(asker, pending, now)
     for running in list(roster.running.values()):
         orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
-    orchestrator.negotiator.admit(now)
     orchestrator.campaigns.settle(now)
+    orchestrator.negotiator.admit(now)
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
@@ -161,6 +163,12 @@ def restore_effects(orchestrator: Orchestrator, database: Database) -> None:
         asker.pending[effect] = Pending(row["id"], effect, asker.state)
         if isinstance(asker, Left) and asker.withdrawal_id is None:
             orchestrator.timers.set(asker, row["asked_s"] + orchestrator.settings.keep_s)
+
+
+def restore_notices(orchestrator: Orchestrator, database: Database) -> None:
+    """What devices were told of, in the order in which their tasks ended."""
+    for row in sorted(rows_of(database, tables.notices), key=lambda row: row["ended_s"] or 0.0):
+        orchestrator.notices.restore(row)
 
 
 def restore_observations(
