@@ -389,6 +389,29 @@ def test_who_waits_for_a_slot_is_given_the_time_anew(tmp_path):
     house.close()
 
 
+def test_a_sleeper_that_is_given_its_slot_after_a_pause_has_time_to_use_it(tmp_path):
+    """The wait for the slot and for its use are one, and count anew together."""
+    house = House(tmp_path, limits=Limits(class_0=1))
+    fleet(house, 2)
+    holding(house, "ep-0")
+    house.campaign("ep-1")
+    house.run()
+    house.orchestrator.pause("c1", "", "", house.now)
+    house.desk.asleep.add("ep-1")
+    house.clock(30 * 3600)
+    house.resume()
+    house.clock(23 * 3600)
+    assert house.state("c1-0000000") == "wait_awake"
+    house.kill()
+    house.desk.asleep.add("ep-1")
+    house.clock(1800)
+    assert house.state("c1-0000000") == "wait_awake"
+    wake(house, "ep-1")
+    house.run()
+    assert house.state("c1-0000000") == "success"
+    house.close()
+
+
 def test_paused_while_it_is_made(tmp_path):
     """It is made, and begins when it is resumed; a restart in between gives it up: nobody was told of it."""
     for kill in (False, True):

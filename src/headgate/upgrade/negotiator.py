@@ -186,6 +186,7 @@ class Negotiator:
             if not active.running.may_begin:
                 self.places.withhold(active)
                 continue
+            self.places.count_anew(active)
             self.happens(active, SlotGranted(awake=self._lwm2m.awake(active.endpoint, now)), now)
 
     # -- what follows a change --
