@@ -24,7 +24,7 @@ from headgate.upgrade.campaign import Campaign, CampaignState, Confirm, Hold, ca
 from headgate.upgrade.explanation import instant, why
 from headgate.upgrade.negotiator import Negotiator
 from headgate.upgrade.stages import StageCounts, Verdict, gate, stage_counts
-from headgate.upgrade.turns import Gathering
+from headgate.upgrade.turns import Gathering, News
 from headgate.upgrade.works import Works
 
 PAST_S = 60.0  # by which a schedule may be past: clocks differ
@@ -151,6 +151,7 @@ class Course:
         counts = self.counts(running)
         judged = counts.succeeded + counts.failed
         self.log(running, now, f"stage {campaign.stage} passed", f"{counts.succeeded} of {judged} succeeded")
+        self.tell(running, now, "stage.passed", "", stage=campaign.stage)
         self._enter(running, campaign.stage + 1, now)
         self.look(running, now)
 
@@ -183,6 +184,8 @@ class Course:
     def _pause(self, running: Running, hold: Hold, reason: str, now: float, **changes: Any) -> None:
         self.put(running, state=CampaignState.PAUSED, hold=hold, reason=reason, **changes)
         self.log(running, now, "paused", reason)
+        if hold is not Hold.OPERATOR:
+            self.tell(running, now, "stage.held", reason, stage=running.campaign.stage)
         self.look(running, now)
 
     def resume(self, running: Running, by: str, now: float) -> None:
@@ -239,6 +242,21 @@ class Course:
     def log(self, running: Running, now: float, what: str, detail: str) -> None:
         """A line of the event log about a campaign as a whole."""
         self._gathering.log(now, f"campaign {what}", detail, campaign_id=running.campaign.id)
+        self.tell(running, now, f"campaign.{what}", detail)
+
+    def tell(self, running: Running, now: float, what: str, detail: str, stage: int | None = None) -> None:
+        """News for the web hooks that want them; `what` as `Announced` names it, or they are nobody's."""
+        campaign = running.campaign
+        news = News(
+            what=what,
+            campaign_id=campaign.id,
+            name=campaign.name,
+            detail=detail,
+            stage=stage,
+            counters=dict(running.counters),
+            at_s=now,
+        )
+        self._gathering.turn.news.append(news)
 
 
 def confirmed(campaign: Campaign, number: int) -> bool:
