@@ -194,7 +194,7 @@ class Course:
         campaign = running.campaign
         if campaign.state is not CampaignState.PAUSED:
             raise CampaignStateError(f"campaign {campaign.id} is not paused: it is {campaign.state}")
-        self._negotiator.count_anew(running, max(campaign.stage, 1))
+        self._negotiator.tally.anew(running, max(campaign.stage, 1))
         state = CampaignState.RUNNING if campaign.made else CampaignState.CREATING
         self.put(running, state=state, hold=None, reason="", revision=campaign.revision + 1)
         self.log(running, now, "resumed", f"by {by}" if by else "")
