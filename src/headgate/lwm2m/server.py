@@ -175,6 +175,10 @@ class LwM2mServer:
         finally:
             self._devices.let_go(device)
 
+    def new_token(self) -> bytes:
+        """A token for an Observe to come: to be stored before that leaves."""
+        return self._exchange.new_token()
+
     def drop(self, endpoint: str, command: Command, now: float) -> None:
         """Let a command wait no more, nor be repeated where it is under way. An unknown one is no fault."""
         device = self._devices.find(endpoint)
