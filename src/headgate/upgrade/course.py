@@ -150,8 +150,9 @@ class Course:
         campaign = running.campaign
         counts = self.counts(running)
         judged = counts.succeeded + counts.failed
-        self.log(running, now, f"stage {campaign.stage} passed", f"{counts.succeeded} of {judged} succeeded")
-        self.tell(running, now, "stage.passed", "", stage=campaign.stage)
+        said = f"{counts.succeeded} of {judged} succeeded"
+        self.log(running, now, f"stage {campaign.stage} passed", said)
+        self.tell(running, now, "stage.passed", said, stage=campaign.stage)
         self._enter(running, campaign.stage + 1, now)
         self.look(running, now)
 

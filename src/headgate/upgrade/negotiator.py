@@ -150,8 +150,9 @@ class Negotiator:
         for effect in effects:
             self.begin(active, effect, now)
         if type(event) is VersionReported:
-            row = {"endpoint": active.endpoint, "version": event.version}
-            self._gathering.change(tables.devices, row)
+            self._learned_version(active, event.version)
+        elif after.state is State.SUCCESS and before.state is not after.state:
+            self._learned_version(active, after.plan.target_version)  # which its result has confirmed
         elif after.radio is not before.radio and after.radio is not None:
             self._learned(after)
         if after.state.terminal:
@@ -221,6 +222,9 @@ class Negotiator:
             campaign_id=active.running.campaign.id,
             step=row.step,
         )
+
+    def _learned_version(self, active: Active, version: str) -> None:
+        self._gathering.change(tables.devices, {"endpoint": active.endpoint, "version": version})
 
     def _learned(self, task: Task) -> None:
         radio = task.radio

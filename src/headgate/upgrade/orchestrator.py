@@ -374,7 +374,7 @@ class Orchestrator:
         self.gathering.delete(tables.devices, (endpoint,))
         self.gathering.log(now, what, endpoint=endpoint)
         self._happens(endpoint, event, now)
-        self.containers.gone(endpoint)
+        self.containers.gone(endpoint, now)
 
     def _notified(self, happening: Notified, now: float) -> None:
         if happening.path == UPLINK and self.containers.notified(happening, now):
