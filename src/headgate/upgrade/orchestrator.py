@@ -326,7 +326,7 @@ class Orchestrator:
             place,
             device,
             now,
-            withheld=withheld(campaign, active.stage, task, now),
+            withheld=withheld(campaign, active.stage, task, now, may_begin=active.running.may_begin),
             until_s=waits_until(active) if task.state is State.WAIT_SLOT else None,
         )
 
