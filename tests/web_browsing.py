@@ -1,4 +1,4 @@
-"""A console that is looked at in the same process, as a browser would ask: cookies, and where it comes from."""
+"""A console that is looked at in the same process, as a browser would: cookies, and where it comes from."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Setting(Protocol):
 
     @property
     def key(self) -> str:
-        """section.name"""
+        """Its section, a dot, its name."""
 
     @property
     def value(self) -> Any:
@@ -28,7 +28,7 @@ class Setting(Protocol):
 
     @property
     def origin(self) -> str:
-        """"default", the file's path, "environment" or "flag"."""
+        """Where it was said: `default`, the path of a file, `environment`, `flag` or `program`."""
 
     @property
     def unit(self) -> str:

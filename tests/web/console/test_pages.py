@@ -1,11 +1,8 @@
-"""Every page of the console: it is there, it is closed to strangers, and it says to the browser what it must."""
+"""Every page of the console: it is there, it is closed to strangers, and its answers are secured."""
 
 from __future__ import annotations
 
-from headgate.web.access import Scope
-from headgate.web.console.headers import HEADERS
-from web_asking import add
-from web_browsing import browser, logged_in, shown
+from web_browsing import logged_in, shown
 
 PAGES = ("/", "/?span=day", "/campaigns", "/campaigns/new", "/cells", "/cells/460-00-1A2B", "/devices")
 PAGES += ("/packages", "/settings", "/docs")

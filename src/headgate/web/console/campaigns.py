@@ -42,7 +42,7 @@ async def summaries(office: Office, rows: Sequence[Mapping[str, Any]]) -> list[d
 
 
 def progress(counts: Counts) -> dict[str, Any]:
-    """The devices of a campaign, by how far they are. A failed attempt that was followed by another is none."""
+    """The devices of a campaign, by how far they are. A failed attempt that has a later one is none."""
     states = counts.states
     good = states.get(State.SUCCESS, 0) + states.get(State.DONE_SAME, 0)
     failed = states.get(State.FAILED, 0) - counts.retried
@@ -87,9 +87,7 @@ class CampaignPages:
         page = await self._campaigns.list_campaigns(after=question.said("after"), limit=PAGE)
         reader = self._office.reader
         counters = await reader.call(counters_of, reader.database, [each.id for each in page.items])
-        items = [
-            {**each.model_dump(), **progress(counts_of(counters[each.id]))} for each in page.items
-        ]
+        items = [{**each.model_dump(), **progress(counts_of(counters[each.id]))} for each in page.items]
         return {"campaigns": items, "next": page.next}
 
     async def _show(self, question: Question) -> Context:
@@ -123,11 +121,13 @@ class CampaignPages:
 
     async def _stop(self, write: Write) -> Done:
         await self._campaigns.stop_campaign(write.question.params["campaign_id"], write.question.token)
-        return Done(to=page_of(write.question), said="The campaign is stopped; what was left of it is cancelled.")
+        return Done(
+            to=page_of(write.question), said="The campaign is stopped, and what was left of it cancelled."
+        )
 
     async def _cancel(self, write: Write) -> Done:
         task = await self._tasks.cancel_task(write.question.params["task_id"], write.question.token)
-        return Done(to=write.form.one("back") or page_of(write.question), said=f"Task {task.id} is cancelled.")
+        return Done(to=page_of(write.question), said=f"Task {task.id} is cancelled.")
 
 
 def page_of(question: Question) -> str:

@@ -60,7 +60,7 @@ class DevicePages:
         timeline = await self._devices.device_timeline(
             endpoint, after=int(before) if before is not None and before.isdigit() else None, limit=TIMELINE
         )
-        tasks = await self._tasks.list_tasks(TaskQuery(endpoint=endpoint, limit=TASKS))
+        tasks = await self._tasks.list_tasks(TaskQuery.model_validate({"endpoint": endpoint, "limit": TASKS}))
         try:
             device = await self._devices.show_device(endpoint)
         except Problem as problem:

@@ -76,7 +76,8 @@ class Wizard:
             )
         except ValidationError as error:
             found = [
-                Mistake(".".join(map(str, each["loc"])) or "policy", each["msg"]) for each in error.errors()[:10]
+                Mistake(".".join(map(str, each["loc"])) or "policy", each["msg"])
+                for each in error.errors()[:10]
             ]
             return await self._page(STEP_OF.get(found[0].field.partition(".")[0], "policy"), form, found)
         except Problem as problem:
@@ -107,7 +108,11 @@ class Wizard:
                 *("name", "skip_same_package", "retry_count", "retry_minutes", "retry_failures", "stages"),
                 *("gate_success", "gate_errors", "gate_executed", "confirm", "start", "timezone"),
                 *(f"timer_{name}" for name in TIMERS),
-                *(f"window_{part}_{number}" for part in ("begin", "end", "days") for number in range(WINDOWS)),
+                *(
+                    f"window_{part}_{number}"
+                    for part in ("begin", "end", "days")
+                    for number in range(WINDOWS)
+                ),
             },
             "preview": set[str](),
         }
