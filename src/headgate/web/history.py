@@ -61,8 +61,9 @@ class Ring:
 
     def last(self) -> Rates:
         """Between the newest two."""
-        earlier, later = (EMPTY, EMPTY, *self._samples)[-2:]
-        return between(earlier, later)
+        if len(self._samples) < 2:
+            return between(EMPTY, EMPTY)
+        return between(self._samples[-2], self._samples[-1])
 
 
 def between(earlier: Sample, later: Sample) -> Rates:
