@@ -72,7 +72,7 @@ def package_of(row: Mapping[str, Any]) -> Package:
 
 
 def form_of(fields: Mapping[str, list[str]]) -> PackageForm | ArchiveForm:
-    """What the fields of a form say; one that is repeated is a list, an empty one is one that was left out."""
+    """What the fields of a form say; one that is repeated is a list, an empty one was left out."""
     said = {
         name: values if name == "source_versions" else values[-1] for name, values in filled(fields).items()
     }
