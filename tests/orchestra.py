@@ -8,7 +8,7 @@ what was not. `House.kill` loses all memory; the database and the devices stay.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -30,10 +30,11 @@ from headgate.lwm2m.registration import Registration
 from headgate.store import tables
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits
-from headgate.upgrade.campaign import Campaign, RetryPolicy
+from headgate.upgrade.campaign import Campaign, RetryPolicy, campaign_of
 from headgate.upgrade.negotiator import SegmentsWanted
 from headgate.upgrade.orchestrator import Orchestrator, OrchestratorSettings
 from headgate.upgrade.restoring import restore
+from headgate.upgrade.stages import Size, sized
 from headgate.upgrade.task import Kind, Plan
 from headgate.wire.links import parse_objects
 from headgate.wire.resources import Path, Resources
@@ -286,6 +287,8 @@ class House:
         self.devices: dict[str, Device] = {}
         self.commits = 0
         self.outcomes: list[Any] = []
+        self.resumed: dict[str, dict[str, set[str]]] = {}
+        """Tasks that had ended when an operator resumed their campaign, by campaign and stage."""
         self.steps: Callable[[str], None] = lambda when: None
         """Called before each commit, and after it before it is acted on."""
         self._build()
@@ -322,10 +325,21 @@ class House:
         plan: Plan = PLAN,
         retry: RetryPolicy | None = None,
         id: str = "c1",
+        sizes: Sequence[Size] = (),
+        **how: Any,
     ) -> None:
-        """Start one for these devices."""
-        campaign = Campaign(id=id, name="test", plan=plan, retry=retry or RetryPolicy(), created_s=self.now)
-        self.orchestrator.start(campaign, endpoints or list(self.devices), self.now)
+        """Start one for these devices; further words are fields of `Campaign`."""
+        listed = endpoints or tuple(self.devices)
+        campaign = Campaign(
+            id=id,
+            name="test",
+            plan=plan,
+            retry=retry or RetryPolicy(),
+            created_s=self.now,
+            stages=sized(sizes, len(listed)),
+            **how,
+        )
+        self.orchestrator.start(campaign, listed, self.now)
 
     def tell(self, happening: Happening) -> bool:
         """Something comes from a device, of which the desk knows."""
@@ -416,5 +430,41 @@ class House:
         retried = sum(row["attempt"] > 1 for row in rows)
         if retried:
             counted["retried"] = retried
-        assert counters == dict(counted)
-        return counters
+        counted.update(self.counted_stages(campaign_id, rows))
+        assert counters == {name: value for name, value in counted.items() if value}
+        return {name: value for name, value in counters.items() if not name.startswith("stage ")}
+
+    def counted_stages(self, campaign_id: str, rows: list[dict[str, Any]]) -> Counter[str]:
+        """What the rows say of the stages. What counts since a resume is counted since then."""
+        row = self.database.row(tables.campaigns, (campaign_id,))
+        assert row is not None
+        campaign = campaign_of(row)
+        last = {each["endpoint"]: each for each in sorted(rows, key=lambda each: each["attempt"])}
+        resumed = self.resumed.get(campaign_id, {})
+        counted: Counter[str] = Counter()
+        for each in rows:
+            stage = f"stage {campaign.stage_of(each['id'])}"
+            good = each["state"] in ("success", "done_same")
+            bad = each["state"] == "failed"
+            counted[f"{stage} begun"] += each["attempt"] == 1 and each["state"] != "created"
+            if each["ended_s"] is not None and last[each["endpoint"]] is each:
+                counted[f"{stage} ended"] += 1
+                counted[f"{stage} succeeded"] += good
+                counted[f"{stage} failed"] += bad
+            if each["id"] not in resumed.get(stage, ()):
+                counted[f"{stage} executed"] += good or bad
+                counted[f"{stage} errors"] += bad
+        return counted
+
+    def resume(self, campaign_id: str = "c1") -> None:
+        """An operator resumes a campaign: what the current stage has executed counts no more."""
+        self.commit()
+        campaign = self.orchestrator.campaign(campaign_id)
+        assert campaign is not None
+        stage = max(campaign.stage, 1)
+        self.resumed.setdefault(campaign_id, {})[f"stage {stage}"] = {
+            row["id"]
+            for row in self.rows(tables.tasks, campaign_id=campaign_id)
+            if row["ended_s"] is not None and campaign.stage_of(row["id"]) == stage
+        }
+        self.orchestrator.resume(campaign_id, "anna", self.now)

@@ -49,7 +49,7 @@ def fields(answer: httpx.Response) -> dict[str, Any]:
     found = re.findall(r'<textarea name="([^"]*)" hidden>\n(.*?)</textarea>', answer.text, flags=re.S)
     carried: dict[str, Any] = {}
     for name, value in found:
-        carried.setdefault(unescape(name), []).append(unescape(value).removesuffix("\n"))
+        carried.setdefault(unescape(name), []).append(unescape(value))
     return carried
 
 

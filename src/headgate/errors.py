@@ -93,3 +93,11 @@ class StoreFullError(StoreError):
 
 class CampaignError(HeadgateError):
     """There is no such campaign, or it cannot be made."""
+
+
+class CampaignStateError(CampaignError):
+    """Where the campaign stands, this cannot be done."""
+
+
+class CampaignChangedError(CampaignError):
+    """Somebody has changed the campaign since it was looked at."""

@@ -29,6 +29,7 @@ from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import HOLDING, TERMINAL, State
 from peer import lasting_port
 from server_process import HOST, ServerProcess
+from stage_rows import STAGES
 
 KILLS = int(os.environ.get("KILLS") or (200 if os.environ.get("CI") == "true" else 40))
 SEED = int(os.environ.get("SEED") or random.SystemRandom().getrandbits(32))
@@ -126,7 +127,8 @@ class Tasks:
         kept = self._database.execute("SELECT name, value FROM counters WHERE value <> 0")
         counted = self._database.execute(
             "SELECT 'state ' || state, count(*) FROM tasks GROUP BY 1 UNION ALL "
-            "SELECT 'failure ' || failure, count(*) FROM tasks WHERE failure IS NOT NULL GROUP BY 1"
+            "SELECT 'failure ' || failure, count(*) FROM tasks WHERE failure IS NOT NULL GROUP BY 1 "
+            f"UNION ALL SELECT name, value FROM ({STAGES})"
         )
         return dict(kept), dict(counted)
 

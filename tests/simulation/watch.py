@@ -20,6 +20,7 @@ from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import HOLDING, TERMINAL, State
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, EMPTY, REQUEST_LAST
+from stage_rows import STAGES
 
 if TYPE_CHECKING:
     from simulation.house import House
@@ -138,7 +139,7 @@ class Watch:
             "GROUP BY 1, 2"
         )
         counters = self._rows("SELECT campaign_id, name, value FROM counters WHERE value <> 0")
-        assert set(counters) == {*states, *failures}
+        assert set(counters) == {*states, *failures, *self._rows(STAGES)}
 
     def _devices(self) -> None:
         """Invariant 1, from outside. Who was given up by the server may not know it yet; and a device whose

@@ -148,6 +148,7 @@ def test_a_filter_is_told_by_a_dry_run_and_used_by_the_campaign(run, api, wanted
             page = (await client.post("/campaigns?dry_run=true&limit=1", json=body)).json()
             assert page == {
                 "devices": len(names),
+                "stages": [len(names)] if names else [],
                 "endpoints": names[:1],
                 "next": names[0] if len(names) > 1 else None,
             }

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from headgate.config import Config, Settings
-from headgate.errors import CampaignError, HeadgateError
-from headgate.server import rooms
+from headgate.errors import CampaignError, CampaignStateError, HeadgateError
+from headgate.server import campaigns
 from headgate.server.archives import add_archive
 from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
@@ -21,15 +20,16 @@ from headgate.server.status import CampaignStatus, ServerStats, TaskStatus, task
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.upgrade.admission import Occupancy
-from headgate.upgrade.campaign import Campaign, CampaignState, RetryPolicy, campaign_of, counts_of
-from headgate.upgrade.task import Kind, Plan, Timers
+from headgate.upgrade.campaign import Campaign, CampaignState, Confirm, RetryPolicy, campaign_of, counts_of
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import Gate, Size, stage_counts
+from headgate.upgrade.task import Kind, Timers
+from headgate.upgrade.windows import Windows
 
 if TYPE_CHECKING:
     from headgate.server.http import HttpServer
 
-CAMPAIGN_ID_BYTES = 6
 PAGE_MAX = 1000
-NAME_MAX = 255
 
 
 class Server:
@@ -47,6 +47,7 @@ class Server:
         self._http: HttpServer | None = None
         self._started = False
         self._followers = Followers()
+        self._retrying: set[str] = set()
         self._watched: dict[str, list[asyncio.Future[None]]] = {}  # campaigns, until their rows change
 
     # -- life --
@@ -196,11 +197,20 @@ class Server:
         timers: Timers | None = None,
         skip_same_package: bool = False,
         automatic_upgrade: bool = False,
+        stages: Sequence[Size] = (),
+        gate: Gate | None = None,
+        confirm: Confirm = Confirm.NONE,
+        start_s: float | None = None,
+        windows: Windows | None = None,
+        source_versions: Iterable[str] | None = None,
     ) -> Campaign:
         """A task for each of these devices, whether they have registered yet or not; all stored on return.
 
-        `package` is a PID. Without `retry` and `timers` the configured ones hold. Raises PackageError,
-        CampaignError and StoreError, with nothing made.
+        `package` is a PID. Without `retry` and `timers` the configured ones hold. `stages` are sizes, in the
+        order of the list; what they leave over is a last stage. `gate` is that of stages without their own.
+        Nothing begins before `start_s`, nor outside of the windows. `source_versions` replace those of the
+        package. Raises PackageError, CampaignError and
+        StoreError, with nothing made.
         """
         campaign = await self.begin_campaign(
             name=name,
@@ -210,8 +220,17 @@ class Server:
             timers=timers,
             skip_same_package=skip_same_package,
             automatic_upgrade=automatic_upgrade,
+            stages=stages,
+            gate=gate,
+            confirm=confirm,
+            start_s=start_s,
+            windows=windows,
+            source_versions=source_versions,
         )
-        made = await self._until(campaign.id, lambda row: row["state"] != CampaignState.CREATING.value)
+        over = CampaignState.STOPPED.value
+        made = await self._until(
+            campaign.id, lambda row: row["started_s"] is not None or row["state"] == over
+        )
         return made.campaign
 
     async def begin_campaign(
@@ -224,46 +243,99 @@ class Server:
         timers: Timers | None = None,
         skip_same_package: bool = False,
         automatic_upgrade: bool = False,
+        stages: Sequence[Size] = (),
+        gate: Gate | None = None,
+        confirm: Confirm = Confirm.NONE,
+        start_s: float | None = None,
+        windows: Windows | None = None,
+        source_versions: Iterable[str] | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> Campaign:
         """The same, but stored on return is the campaign alone, while its tasks are still being made.
 
         `request` is a row of `requests` that is stored with it, and names it.
         """
+        return await campaigns.begin(
+            self._in,
+            name=name,
+            package=package,
+            endpoints=endpoints,
+            retry=retry,
+            timers=timers,
+            skip_same_package=skip_same_package,
+            automatic_upgrade=automatic_upgrade,
+            stages=stages,
+            gate=gate,
+            confirm=confirm,
+            start_s=start_s,
+            windows=windows,
+            source_versions=source_versions,
+            request=request,
+        )
+
+    async def pause_campaign(self, campaign_id: str, *, reason: str = "", by: str = "") -> None:
+        """Begin nothing of a campaign any more, and give nobody a slot; who holds one goes on to its end.
+
+        Raises CampaignStateError where it is so already, or through.
+        """
         house = self._in
-        if len(name) > NAME_MAX:
-            raise CampaignError(f"a campaign's name has up to {NAME_MAX} characters, not {len(name)}")
-        await house.packages.downloads.load(package)
-        stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
-        release = house.packages.check(stored)
-        now = house.clock.now()
         house.pump.check()
-        try:
-            campaign = Campaign(
-                id=secrets.token_hex(CAMPAIGN_ID_BYTES),
-                name=name,
-                plan=Plan(
-                    kind=stored.kind,
-                    target_version=stored.version,
-                    pid=stored.pid,
-                    size_bytes=stored.size_bytes,
-                    segment_size_bytes=stored.segment_size_bytes,
-                    version_check_code=release.told_code,
-                    source_versions=stored.source_versions,
-                    timers=timers or rooms.timers_of(self.config),
-                    skip_same_package=skip_same_package,
-                    automatic_upgrade=automatic_upgrade,
-                ),
-                retry=retry or rooms.retry_of(self.config),
-                created_s=now,
-            )
-            house.orchestrator.start(campaign, endpoints, now)
-        except ValueError as error:
-            raise CampaignError(str(error)) from error
-        if request is not None:
-            house.orchestrator.gathering.put(tables.requests, {**request, "resource": campaign.id})
+        house.orchestrator.pause(campaign_id, reason, by, house.clock.now())
         await house.pump.settled()
-        return campaign
+
+    async def resume_campaign(self, campaign_id: str, *, by: str = "") -> None:
+        """Go on with a campaign that is paused, whoever paused it. Raises CampaignStateError.
+
+        What its stage has executed and failed up to now does not pause it again. Where a gate has paused it
+        and the stage is through, the next one begins.
+        """
+        house = self._in
+        house.pump.check()
+        house.orchestrator.resume(campaign_id, by, house.clock.now())
+        await house.pump.settled()
+
+    async def confirm_campaign(self, campaign_id: str, *, by: str = "") -> None:
+        """Let the stage begin that waits to be confirmed. Raises CampaignStateError where none does."""
+        house = self._in
+        house.pump.check()
+        house.orchestrator.confirm(campaign_id, by, house.clock.now())
+        await house.pump.settled()
+
+    async def edit_campaign(
+        self,
+        campaign_id: str,
+        changes: Mapping[str, Any],
+        *,
+        revisions: Collection[int] | None = None,
+        by: str = "",
+    ) -> None:
+        """Change `name`, `retry`, `gate`, `windows`, `start_s` or `confirm` of a campaign.
+
+        Raises CampaignChangedError where `revisions` are given and it is at none of them, CampaignStateError
+        where it is through (or has begun: its start), CampaignError for what cannot be.
+        """
+        await campaigns.edit(self._in, campaign_id, changes, revisions, by)
+
+    async def retry_campaign(
+        self,
+        campaign_id: str,
+        *,
+        tasks: Iterable[str] | None = None,
+        failures: Iterable[Failure] | None = None,
+        by: str = "",
+    ) -> int:
+        """Try devices again whose last attempt failed; returns how many they are, once all is stored.
+
+        Those of these tasks, by these causes; without both, all. A campaign that has ended runs again. Raises
+        CampaignStateError (stopped, being created), CampaignError and PackageError.
+        """
+        if campaign_id in self._retrying:
+            raise CampaignStateError(f"devices of campaign {campaign_id} are being tried again just now")
+        self._retrying.add(campaign_id)
+        try:
+            return await campaigns.retry(self._in, campaign_id, tasks, failures, by)
+        finally:
+            self._retrying.discard(campaign_id)
 
     async def stop_campaign(self, campaign_id: str, *, by: str = "") -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
@@ -288,7 +360,11 @@ class Server:
         if row is None:
             raise CampaignError(f"there is no campaign {campaign_id}")
         counters = await self._in.read(database.counters, campaign_id)
-        return CampaignStatus(campaign=campaign_of(row), counts=counts_of(counters))
+        found = campaign_of(row)
+        stages = tuple(
+            stage_counts(counters, number, stage) for number, stage in enumerate(found.stages, start=1)
+        )
+        return CampaignStatus(campaign=found, counts=counts_of(counters), stages=stages)
 
     async def campaigns(self, *, after: str | None = None, limit: int = 100) -> list[Campaign]:
         """A page of all campaigns, by id; `after` is the last id of the page before."""

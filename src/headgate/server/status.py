@@ -10,6 +10,7 @@ from headgate.model import Stats
 from headgate.upgrade.campaign import Campaign, Counts
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
+from headgate.upgrade.stages import StageCounts
 from headgate.upgrade.task import State
 
 
@@ -19,6 +20,7 @@ class CampaignStatus:
 
     campaign: Campaign
     counts: Counts
+    stages: tuple[StageCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,8 @@ packages = Table(
     Column("check_code", Integer),  # versionCheckCode
 )
 
-# Creating a campaign puts a row; starting, pausing, stopping and ending it change its state and their time.
+# Creating a campaign puts a row; starting, pausing, editing, stopping and ending it put it anew, as do a
+# stage that begins and a window that opens.
 campaigns = Table(
     "campaigns",
     metadata,
@@ -104,6 +105,18 @@ campaigns = Table(
     Column("created_s", Double, nullable=False),
     Column("started_s", Double),
     Column("ended_s", Double),
+    Column("stages", String, nullable=False, server_default=""),  # JSON: how many devices, and what gate
+    Column("gate", String, nullable=False, server_default=""),  # JSON: of stages without one of their own
+    Column("confirm", String, nullable=False, server_default="none"),
+    Column("start_s", Double),
+    Column("windows", String, nullable=False, server_default=""),  # JSON
+    Column("timezone", String, nullable=False, server_default="UTC"),
+    Column("stage", Integer, nullable=False, server_default=text("0")),  # that began last
+    Column("confirmed", Integer, nullable=False, server_default=text("0")),
+    Column("hold", String),  # what paused it
+    Column("reason", String, nullable=False, server_default=""),  # of the pause
+    Column("released_s", Double),
+    Column("revision", Integer, nullable=False, server_default=text("1")),
 )
 
 # Starting a campaign puts a row per device. An event that `advance` answers by another task puts that one in
@@ -194,8 +207,8 @@ events = Table(
     sqlite_autoincrement=True,  # an id is never used again, even when the newest events are deleted
 )
 
-# How many tasks of a campaign are in each state and ended by each failure: added to in the transaction that
-# changes the tasks, so that they are always what counting would give.
+# How many tasks of a campaign are in each state and ended by each failure, and how its stages stand: added to
+# in the transaction that changes the tasks, so that they are always what counting would give.
 counters = Table(
     "counters",
     metadata,

@@ -172,6 +172,12 @@ class Admission:
         if stand is not None:
             self._enter(task.id, stand)
 
+    def leave(self, task_id: str) -> None:
+        """Let a task stand nowhere until it is settled again; it is then where it stood."""
+        stand = self._stands.get(task_id)
+        if stand is not None:
+            self._leave(task_id, stand)
+
     def grant(self, now: float) -> str | None:
         """The id of the next task to be given a slot, None when nobody can be.
 

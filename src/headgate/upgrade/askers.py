@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
-from headgate.engine.timers import Timed
+from headgate.engine.timers import NEVER, Timed
 from headgate.lwm2m.commands import Command
 from headgate.lwm2m.happenings import Answered, Observed
 from headgate.upgrade.campaign import Campaign, Counts, counts_of
 from headgate.upgrade.events import Effect
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.line import Key
 from headgate.upgrade.radio import Measurement
 from headgate.upgrade.task import Plan, State, Task
 from headgate.wire.resources import Path
@@ -63,7 +65,7 @@ class Asker(Timed):
 class Active(Asker):
     """A task that is not over; due at its deadline."""
 
-    __slots__ = ("attempt", "created_s", "running", "task")
+    __slots__ = ("attempt", "created_s", "running", "stage", "task")
 
     def __init__(self, task: Task, running: Running, attempt: int, created_s: float) -> None:
         super().__init__(task.id, task.endpoint)
@@ -71,6 +73,8 @@ class Active(Asker):
         self.running = running
         self.attempt = attempt
         self.created_s = created_s
+        self.stage = running.campaign.stage_of(task.id)
+        """The number of its stage."""
 
     @property
     def state(self) -> State | None:
@@ -127,25 +131,59 @@ class Retrial:
 
 
 class Running(Timed):
-    """A campaign that is not through; due when somebody is to be tried again."""
+    """A campaign that is not through; due at its start, at the edges of its windows, and for retries."""
 
-    __slots__ = ("busy", "campaign", "counters", "retrials", "unfinished")
+    __slots__ = (
+        "beginning",
+        "busy",
+        "campaign",
+        "counters",
+        "lined",
+        "may_begin",
+        "open_tasks",
+        "retrial_s",
+        "retrials",
+        "waiting",
+        "withheld",
+    )
 
     def __init__(self, campaign: Campaign, counters: dict[str, int] | None = None) -> None:
         super().__init__()
         self.campaign = campaign
         self.counters: dict[str, int] = counters or {}
-        self.unfinished = 0
-        """Tasks of it that are not over."""
+        self.open_tasks = [0] * (len(campaign.stages) + 1)
+        """Tasks that are not over, by the number of their stage."""
+        self.waiting: list[deque[Active]] = [deque() for _ in self.open_tasks]
+        """Those that have not begun, by the number of their stage; some of them may be over."""
+        self.may_begin = False
+        """Whether its tasks may begin, and take slots: as `Campaign.may_begin` says."""
+        self.lined: dict[str, Active] = {}
+        """Those that stand in line for a slot, by id."""
+        self.withheld: list[Key] = []
+        """A heap: those that wait for a slot and do not stand in line meanwhile; some may be over."""
         self.retrials: dict[str, Retrial] = {}
         """By the id of the failed task."""
+        self.retrial_s = NEVER
+        """When the first of them is due."""
         self.busy = 0
         """Pieces of work on it that are under way."""
+        self.beginning = False
+        """Whether tasks are being begun."""
 
     @property
     def counts(self) -> Counts:
         """How it stands."""
         return counts_of(self.counters)
+
+    @property
+    def unfinished(self) -> int:
+        """Tasks of it that are not over."""
+        return sum(self.open_tasks)
+
+    @property
+    def under_way(self) -> int:
+        """Those of the stages that have begun."""
+        return sum(self.open_tasks[: self.campaign.stage + 1])
 
 
 class Roster:
@@ -165,12 +203,12 @@ class Roster:
         """A task begins."""
         assert active.endpoint not in self.active
         self.active[active.endpoint] = self.askers[active.task_id] = active
-        active.running.unfinished += 1
+        active.running.open_tasks[active.stage] += 1
 
     def leave(self, active: Active) -> None:
         """A task is over."""
         del self.active[active.endpoint], self.askers[active.task_id]
-        active.running.unfinished -= 1
+        active.running.open_tasks[active.stage] -= 1
 
     def keep(self, left: Left) -> None:
         """Something is left of a task."""

@@ -1,9 +1,9 @@
-"""A campaign: one package for many devices, a task for each, and who is tried again.
+"""A campaign: one package for many devices, a task for each, in stages, and who is tried again.
 
 What is counted. A campaign's counters say how many of its tasks are in each state and how many ended by each
 failure, retries being tasks of their own; `retried` says how many failed tasks have a later attempt, so that
 all states together less `retried` are its devices. They change in the transaction that changes the tasks:
-counting the rows gives the same at any time.
+counting the rows gives the same at any time. Those of its stages are told of in `stages.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.records import plan_of, plan_text
+from headgate.upgrade.stages import NO_GATE, Gate, Stage, gate_of, gate_text, stages_of, stages_text
 from headgate.upgrade.task import Plan, State
+from headgate.upgrade.windows import ALWAYS, Windows, windows_of, windows_text
 
 RETRIED = "retried"
 ENDPOINT_BYTES_MAX = 255  # as a Uri-Query option carries it
@@ -27,7 +29,14 @@ class CampaignState(StrEnum):
 
     CREATING = "creating"
     """Its tasks are being made; none is active before all are there."""
+    SCHEDULED = "scheduled"
+    """Until its time."""
+    WAITING = "waiting"
+    """To be confirmed by an operator, before a stage begins."""
     RUNNING = "running"
+    """Outside its windows it begins nothing."""
+    PAUSED = "paused"
+    """By an operator, or by a gate. Nothing begins, nobody is given a slot; who holds one goes on."""
     STOPPED = "stopped"
     """By an operator; its tasks are cancelled."""
     ENDED = "ended"
@@ -37,6 +46,26 @@ class CampaignState(StrEnum):
     def terminal(self) -> bool:
         """Whether no task of it will be made any more."""
         return self in (CampaignState.STOPPED, CampaignState.ENDED)
+
+
+class Confirm(StrEnum):
+    """Before which stages an operator is asked."""
+
+    NONE = "none"
+    START = "start"
+    """Before the first."""
+    STAGES = "stages"
+    """Before each."""
+
+
+class Hold(StrEnum):
+    """What paused a campaign."""
+
+    OPERATOR = "operator"
+    ERRORS = "errors"
+    """Too many attempts failed."""
+    GATE = "gate"
+    """A stage that is through has not succeeded enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +112,58 @@ class Campaign:
     started_s: float | None = None
     """When its tasks were all there."""
     ended_s: float | None = None
+    stages: tuple[Stage, ...] = ()
+    """None named: one, of all devices."""
+    gate: Gate = NO_GATE
+    """Of stages that have none of their own."""
+    confirm: Confirm = Confirm.NONE
+    start_s: float | None = None
+    """Nothing begins before."""
+    windows: Windows = ALWAYS
+    stage: int = 0
+    """The number of the stage that began last, from 1; 0 before the first."""
+    confirmed: int = 0
+    """The number of the last stage that an operator has confirmed."""
+    hold: Hold | None = None
+    """Set in PAUSED alone."""
+    reason: str = ""
+    """Why it is paused."""
+    released_s: float | None = None
+    """When it last went on after it could give nobody a slot: waits for one count from here."""
+    revision: int = 1
+    """Changes with each edit, and with what operators do."""
+
+    @property
+    def made(self) -> bool:
+        """Whether its tasks are all there."""
+        return self.started_s is not None
+
+    @property
+    def current(self) -> Stage:
+        """The stage that began last, or that is to be the first."""
+        return self.stages[max(self.stage, 1) - 1]
+
+    @property
+    def current_gate(self) -> Gate:
+        """What that one must show."""
+        return self.current.gate or self.gate
+
+    def stage_of(self, task_id: str) -> int:
+        """The number of the stage to which a task belongs, retries included: by its device's place.
+
+        None is written for each task: the list of devices does not change.
+        """
+        if len(self.stages) <= 1:
+            return 1
+        index, number = int(task_id.partition(".")[0].rpartition("-")[2]), 0
+        while index >= 0:
+            index -= self.stages[number].devices
+            number += 1
+        return number
+
+    def may_begin(self, now: float) -> bool:
+        """Whether tasks may begin, and take slots."""
+        return self.state is CampaignState.RUNNING and self.windows.open(now)
 
     def evolved(self, **changes: Any) -> Campaign:
         """The same with some fields changed."""
@@ -218,6 +299,18 @@ def campaign_row(campaign: Campaign) -> dict[str, Any]:
         "created_s": campaign.created_s,
         "started_s": campaign.started_s,
         "ended_s": campaign.ended_s,
+        "stages": stages_text(campaign.stages),
+        "gate": gate_text(campaign.gate),
+        "confirm": campaign.confirm.value,
+        "start_s": campaign.start_s,
+        "windows": windows_text(campaign.windows),
+        "timezone": campaign.windows.timezone,
+        "stage": campaign.stage,
+        "confirmed": campaign.confirmed,
+        "hold": None if campaign.hold is None else campaign.hold.value,
+        "reason": campaign.reason,
+        "released_s": campaign.released_s,
+        "revision": campaign.revision,
     }
 
 
@@ -232,4 +325,15 @@ def campaign_of(row: Mapping[str, Any]) -> Campaign:
         created_s=row["created_s"],
         started_s=row["started_s"],
         ended_s=row["ended_s"],
+        stages=stages_of(row["stages"]),
+        gate=gate_of(row["gate"]),
+        confirm=Confirm(row["confirm"]),
+        start_s=row["start_s"],
+        windows=windows_of(row["windows"], row["timezone"]),
+        stage=row["stage"],
+        confirmed=row["confirmed"],
+        hold=None if row["hold"] is None else Hold(row["hold"]),
+        reason=row["reason"],
+        released_s=row["released_s"],
+        revision=row["revision"],
     )

@@ -1,62 +1,24 @@
-"""Campaigns that run: their tasks made, activated, tried again and cancelled, a few at a time.
+"""Campaigns that are not through: made, ended, and gone on with after a restart.
 
-Work on many tasks at once (a list of 100,000 devices, say) is done in pieces between other things: a piece is
-as much as one transaction should carry, and the next begins when that was taken.
+`attempts` makes and begins their tasks, `course` says when; here is what holds the two together.
 """
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from headgate.engine.timers import Timers
 from headgate.store import tables
-from headgate.upgrade import advance
-from headgate.upgrade.askers import Active, Retrial, Roster, Running
-from headgate.upgrade.campaign import (
-    RETRIED,
-    Campaign,
-    CampaignState,
-    campaign_row,
-    checked_endpoints,
-    failure_counter,
-    first_task_id,
-    next_task_id,
-    state_counter,
-)
-from headgate.upgrade.events import Activated, Conflicted, DeviceHeard, TaskCancelled
-from headgate.upgrade.failure import Failure
+from headgate.upgrade.askers import Active, Roster, Running
+from headgate.upgrade.attempts import Attempts, Failed
+from headgate.upgrade.campaign import Campaign, CampaignState, checked_endpoints
+from headgate.upgrade.course import Course, check_start
+from headgate.upgrade.events import TaskCancelled
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.questions import Questions
-from headgate.upgrade.task import Kind, Mark, State, Task
-from headgate.upgrade.turns import Gathering, Outcome
-
-RETRY = "Retry"  # the effect that a retrial's row names
-
-
-class Work:
-    """Something to do for each of many, and once they are all done."""
-
-    __slots__ = ("done", "each", "items")
-
-    def __init__(
-        self, items: Iterable[Any], each: Callable[[Any, float], None], done: Callable[[float], None]
-    ) -> None:
-        self.items: Iterator[Any] = iter(items)
-        self.each = each
-        self.done = done
-
-    def some(self, count: int, now: float) -> int:
-        """Do it for at most `count`; returns for how many it was not needed any more."""
-        for item in self.items:
-            self.each(item, now)
-            count -= 1
-            if not count:
-                return 0
-        self.done(now)
-        return count
+from headgate.upgrade.stages import Stage
+from headgate.upgrade.turns import Gathering
+from headgate.upgrade.works import Works
 
 
 class Campaigns:
@@ -74,28 +36,40 @@ class Campaigns:
         awake: Callable[[str, float], bool],
     ) -> None:
         self._negotiator = negotiator
-        self._downloads = downloads
         self._gathering = gathering
-        self._questions = questions
         self._roster = roster
         self._timers = timers
-        self._awake = awake
-        self._work: deque[Work] = deque()
-        self.maintained: dict[str, str] = {}
-        """Devices that are busy with a maintenance command, and which."""
+        self._works = Works(self._worked)
+        self.attempts = Attempts(
+            negotiator=negotiator,
+            downloads=downloads,
+            gathering=gathering,
+            questions=questions,
+            roster=roster,
+            works=self._works,
+            awake=awake,
+        )
+        self.course = Course(
+            attempts=self.attempts,
+            negotiator=negotiator,
+            gathering=gathering,
+            timers=timers,
+            works=self._works,
+        )
 
     @property
     def working(self) -> bool:
         """Whether there is work to go on with."""
-        return bool(self._work)
+        return self._works.any
 
     def work(self, count: int, now: float) -> None:
         """Go on, with at most so many tasks."""
-        while self._work and count:
-            work = self._work[0]
-            count = work.some(count, now)
-            if count:
-                self._work.popleft()
+        self._works.some(count, now)
+
+    def _worked(self, running: Running, now: float) -> None:
+        """Something was done for a campaign: tasks may have ended meanwhile, perhaps its last."""
+        self.settle(now)
+        self._through(running, now)
 
     # -- making --
 
@@ -105,105 +79,40 @@ class Campaigns:
         if campaign.id in self._roster.running:
             raise ValueError(f"campaign {campaign.id} exists already")
         listed = checked_endpoints(endpoints)
+        check_start(campaign.start_s, now)
+        if not campaign.stages:
+            campaign = campaign.evolved(stages=(Stage(devices=len(listed)),))
+        assert sum(stage.devices for stage in campaign.stages) == len(listed)
         running = self._roster.running[campaign.id] = Running(campaign)
-        self._put(running)
-        self._log(running, now, "created", f"{campaign.name}: {len(listed)} devices")
-
-        def make(item: tuple[int, str], at: float) -> None:
-            index, endpoint = item
-            self._make(running, first_task_id(campaign.id, index), endpoint, 1, at)
-
-        self._do(running, enumerate(listed), make, lambda at: self._made(running, at))
-
-    def _make(
-        self,
-        running: Running,
-        task_id: str,
-        endpoint: str,
-        attempt: int,
-        now: float,
-        *,
-        notified_before: bool = False,
-    ) -> Active | None:
-        """One task. A device has one active task at most: a second one fails at once."""
-        if running.campaign.state.terminal:
-            return None
-        plan = running.campaign.plan
-        uri = self._downloads.uri(endpoint, plan.pid) if plan.kind is Kind.FIRMWARE else ""
-        task = Task.created(
-            id=task_id, endpoint=endpoint, plan=plan, now=now, uri=uri, notified_before=notified_before
-        )
-        active = Active(task, running, attempt, now)
-        other = self._roster.active.get(endpoint)
-        if other is None:
-            self._roster.enter(active)
-            self._negotiator.store(active)
-            self._negotiator.count(active, state_counter(State.CREATED), 1)
-            return active
-        task, _ = advance(task, Conflicted(other=f"task {other.task_id}"), now)
-        active.task = task
-        self._negotiator.store(active)
-        self._negotiator.count(active, state_counter(State.FAILED), 1)
-        self._negotiator.count(active, failure_counter(Failure.TASK_CONFLICT), 1)
-        campaign_id = running.campaign.id
-        self._gathering.log(
-            now,
-            f"failed: {Failure.TASK_CONFLICT.value}",
-            str(task.detail),
-            endpoint=endpoint,
-            task_id=task_id,
-            campaign_id=campaign_id,
-            step=1,
-        )
-        self._gathering.turn.outcomes.append(
-            Outcome(
-                task_id=task_id,
-                campaign_id=campaign_id,
-                endpoint=endpoint,
-                attempt=attempt,
-                state=task.state,
-                failure=task.failure,
-                detail=task.detail,
-                version=None,
-                at_s=now,
-            )
-        )
-        self._failed(active, now)
-        return None
+        self.course.put(running)
+        self.course.log(running, now, "created", f"{campaign.name}: {len(listed)} devices")
+        self.attempts.make_all(running, listed, lambda at: self._made(running, at))
 
     def _made(self, running: Running, now: float) -> None:
-        """All are there: the campaign runs."""
-        if running.campaign.state is CampaignState.CREATING:
-            running.campaign = running.campaign.evolved(state=CampaignState.RUNNING, started_s=now)
-            self._put(running)
-            self._log(running, now, "running", "")
-        created = [each for each in self._roster.tasks() if each.running is running and waits(each)]
-        self._do(running, created, self._activate)
+        """All are there: the campaign may begin."""
+        if not running.campaign.state.terminal:
+            self.course.put(running, started_s=now)
+            self.course.look(running, now)
 
     def restore(self, running: Running, created: list[Active], now: float) -> None:
         """Go on with a campaign after a restart; `created` are its tasks that have not begun.
 
         Whoever wanted one whose tasks were not all made has not been told that it exists.
         """
-        match running.campaign.state:
-            case CampaignState.CREATING:
-                self.stop(running, "a restart, since not all of its tasks had been made", now)
-            case CampaignState.STOPPED:
-                self._cancel_all(running, "the operator who stopped the campaign")
-            case _:
-                self._do(running, created, self._activate)
-
-    def _activate(self, active: Active, now: float) -> None:
-        """One task begins, unless the device is busy. One that is awake just now need not be waited for."""
-        if not waits(active):
+        campaign = running.campaign
+        for active in created:
+            running.waiting[active.stage].append(active)
+        if campaign.state is CampaignState.STOPPED:
+            self._cancel_all(running, "the operator who stopped the campaign")
             return
-        busy = self.maintained.get(active.endpoint)
-        if busy is not None:
-            self._negotiator.happens(active, Conflicted(other=busy), now)
+        if not campaign.made:
+            self.stop(running, "a restart, since not all of its tasks had been made", now)
             return
-        self._negotiator.happens(active, Activated(), now)
-        if self._awake(active.endpoint, now):
-            self._negotiator.happens(active, DeviceHeard(), now)
+        if running.may_begin and campaign.windows.each:  # it may have opened while nobody was there
+            self.course.put(running, released_s=now)
+        self.course.look(running, now)
+        self.course.watch(running, now)
+        self._works.do(running, (), lambda each, at: None)  # it may be through, and not have been told
 
     # -- ending --
 
@@ -211,17 +120,19 @@ class Campaigns:
         """Cancel all its tasks, and make no more."""
         if running.campaign.state.terminal:
             return
-        running.campaign = running.campaign.evolved(state=CampaignState.STOPPED)
-        self._put(running)
-        self._log(running, now, "stopped", f"by {by}" if by else "")
+        revision = running.campaign.revision + 1
+        self.course.put(running, state=CampaignState.STOPPED, hold=None, reason="", revision=revision)
+        self.course.log(running, now, "stopped", f"by {by}" if by else "")
+        running.may_begin = False
         for retrial in running.retrials.values():
             self._gathering.delete(tables.effects, (retrial.id,))
         running.retrials.clear()
+        self._timers.cancel(running)
         self._cancel_all(running, by)
 
     def _cancel_all(self, running: Running, by: str) -> None:
         tasks = [each for each in self._roster.tasks() if each.running is running]
-        self._do(running, tasks, lambda each, at: self._cancel(each, by, at))
+        self._works.do(running, tasks, lambda each, at: self._cancel(each, by, at))
 
     def _cancel(self, active: Active, by: str, now: float) -> None:
         if not active.task.state.terminal:
@@ -231,127 +142,60 @@ class Campaigns:
         """Take the tasks that have ended since: some are to be tried again, some were the last of a batch."""
         ended, self._negotiator.ended = self._negotiator.ended, []
         for active in ended:
-            self._failed(active, now)
+            self.attempts.failed(active, now)
         for running in {id(active.running): active.running for active in ended}.values():
+            self.course.watch(running, now)
             self._through(running, now)
 
-    def _failed(self, active: Active, now: float) -> None:
-        running, failure = active.running, active.task.failure
-        if running.campaign.state.terminal or failure is None:
-            return
-        if running.campaign.retry.after(failure, active.attempt) is None:
-            return
-        retrial = Retrial(
-            self._questions.new_id(),
-            active.task_id,
-            active.endpoint,
-            active.attempt,
-            failure,
-            notified=notified(active.task),
-        )
-        running.retrials[active.task_id] = retrial
-        self._put_retrial(running, retrial, now)
-
     def _through(self, running: Running, now: float) -> None:
-        """When a batch is through: those that failed may be tried again, else the campaign is over."""
-        if running.busy or running.unfinished:
+        """When a batch is through: those that failed may be tried again, else the next stage begins."""
+        campaign = running.campaign
+        if running.busy or campaign.id not in self._roster.running:
+            return
+        if campaign.state is CampaignState.STOPPED:
+            if not running.unfinished:
+                self._end(running, now)
+            return
+        if running.under_way or not campaign.stage:
             return
         if running.retrials:
             undated = [each for each in running.retrials.values() if each.due_s is None]
             if undated:
-                self._do(running, undated, lambda each, at: self._date(running, each, now))
+                self.attempts.date(running, undated, now)
             else:
-                self._wait(running)
-            return
-        if running.campaign.ended_s is None:
-            state = running.campaign.state
-            ended = CampaignState.ENDED if state is CampaignState.RUNNING else state
-            running.campaign = running.campaign.evolved(state=ended, ended_s=now)
-            self._put(running)
-            self._log(running, now, "ended", "")
-            self._timers.cancel(running)
-            del self._roster.running[running.campaign.id]
+                running.retrial_s = min(each.due_s or 0.0 for each in running.retrials.values())
+                self.course.look(running, now)
+        elif campaign.stage == len(campaign.stages):
+            self._end(running, now)
+        else:
+            self.course.through(running, now)
 
-    # -- trying again --
+    def _end(self, running: Running, now: float) -> None:
+        state = running.campaign.state
+        ended = state if state is CampaignState.STOPPED else CampaignState.ENDED
+        self.course.put(running, state=ended, ended_s=now, hold=None, reason="")
+        self.course.log(running, now, "ended", "")
+        running.may_begin = False
+        self._timers.cancel(running)
+        del self._roster.running[running.campaign.id]
 
-    def _date(self, running: Running, retrial: Retrial, through_s: float) -> None:
-        """Its interval counts from when the batch was through."""
-        if retrial.task_id in running.retrials:
-            retrial.due_s = through_s + running.campaign.retry.by_failure[retrial.failure].interval_s
-            self._put_retrial(running, retrial, through_s)
+    # -- what operators decide --
 
-    def _wait(self, running: Running) -> None:
-        """Until the first of those that are to be tried again."""
-        self._timers.set(running, min(each.due_s or 0.0 for each in running.retrials.values()))
+    def resume(self, running: Running, by: str, now: float) -> None:
+        """Go on with one that is paused."""
+        self.course.resume(running, by, now)
+        self._through(running, now)
 
-    def due(self, running: Running, now: float) -> None:
-        """Somebody is to be tried again."""
-        due = [each for each in running.retrials.values() if each.due_s is not None and each.due_s <= now]
-        self._do(running, due, lambda each, at: self._again(running, each, at))
-
-    def _again(self, running: Running, retrial: Retrial, now: float) -> None:
-        if running.retrials.pop(retrial.task_id, None) is None:
-            return
-        self._gathering.delete(tables.effects, (retrial.id,))
-        attempt = retrial.attempt + 1
-        running.counters[RETRIED] = running.counters.get(RETRIED, 0) + 1
-        self._gathering.add((running.campaign.id, RETRIED), 1)
-        task_id = next_task_id(retrial.task_id, attempt)
-        active = self._make(
-            running, task_id, retrial.endpoint, attempt, now, notified_before=retrial.notified
-        )
-        if active is not None:
-            self._activate(active, now)
-
-    def _do(
-        self,
-        running: Running,
-        items: Iterable[Any],
-        each: Callable[[Any, float], None],
-        done: Callable[[float], None] | None = None,
+    def retry(
+        self, running: Running, failed: list[Failed], by: str, now: float, done: Callable[[float], None]
     ) -> None:
-        """Work on the campaign, which is not through before that is done."""
-        running.busy += 1
-
-        def end(now: float) -> None:
-            running.busy -= 1
-            if done is not None:
-                done(now)
-            self.settle(now)  # those that ended in this piece may be tried again
-            self._through(running, now)
-
-        self._work.append(Work(items, each, end))
-
-    # -- rows --
-
-    def _put(self, running: Running) -> None:
-        self._gathering.put(tables.campaigns, campaign_row(running.campaign))
-
-    def _put_retrial(self, running: Running, retrial: Retrial, now: float) -> None:
-        self._gathering.put(
-            tables.effects,
-            {
-                "id": retrial.id,
-                "task_id": retrial.task_id,
-                "endpoint": retrial.endpoint,
-                "effect": RETRY,
-                "arguments": json.dumps(
-                    [running.campaign.id, retrial.attempt, retrial.failure.value, retrial.notified]
-                ),
-                "asked_s": now,
-                "due_s": retrial.due_s,
-            },
-        )
-
-    def _log(self, running: Running, now: float, what: str, detail: str) -> None:
-        self._gathering.log(now, f"campaign {what}", detail, campaign_id=running.campaign.id)
-
-
-def waits(active: Active) -> bool:
-    """Whether the task was made and has not begun."""
-    return active.task.state is State.CREATED
-
-
-def notified(task: Task) -> bool:
-    """Whether the device was told of the version by this task, or by one that it goes back to."""
-    return task.plan.kind is Kind.SOFTWARE and not task.marks.isdisjoint({Mark.GRANTED, Mark.NOTIFIED_BEFORE})
+        """Try these again: failed last attempts of a campaign, which may have ended."""
+        campaign = running.campaign
+        if campaign.ended_s is not None:
+            assert campaign.state is CampaignState.ENDED
+            self._roster.running[campaign.id] = running
+            self.course.put(running, state=CampaignState.RUNNING, ended_s=None)
+        said = f"{len(failed)} devices" + (f" by {by}" if by else "")
+        self.course.log(running, now, "retried", said)
+        self.attempts.retry(running, failed, done)
+        self.course.look(running, now)

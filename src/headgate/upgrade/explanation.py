@@ -1,4 +1,4 @@
-"""Why a task stands where it stands, as one sentence that an operator can read."""
+"""Why a task or a campaign stands where it stands, as one sentence that an operator can read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from datetime import UTC, datetime
 
 from headgate.upgrade import TABLES
 from headgate.upgrade.admission import Place
+from headgate.upgrade.campaign import Campaign, CampaignState
 from headgate.upgrade.task import HOUR_S, State, Task
 
 
-def explained(task: Task, place: Place | None, device: str, now: float) -> str:
+def explained(
+    task: Task,
+    place: Place | None,
+    device: str,
+    now: float,
+    *,
+    withheld: str | None = None,
+    until_s: float | None = None,
+) -> str:
     """What is waited for, whose turn it is, and until when; `device` says where the device is.
 
-    Times are UTC; those of another day have their date.
+    `withheld` is why its campaign does not let it begin, or take a slot; `until_s` is its deadline where that
+    is another than the task knows. Times are UTC; those of another day have their date.
     """
     row = TABLES[task.plan.kind].rows[task.state]
     if task.state.terminal:
@@ -27,9 +37,53 @@ def explained(task: Task, place: Place | None, device: str, now: float) -> str:
     else:
         waited = row.waits
     parts = [f"waiting for {waited}"]
-    if task.deadline_s is not None:
-        parts.append(f"until {clock(task.deadline_s, now)}")
+    if withheld is not None:
+        parts.append(f"since {withheld}")
+    elif task.deadline_s is not None:
+        parts.append(f"until {clock(until_s or task.deadline_s, now)}")
     return f"{', '.join(parts)} (step {row.step}; {device})"
+
+
+def withheld(campaign: Campaign, stage: int, task: Task, now: float) -> str | None:
+    """Why the campaign of a task does not let it go on, None where it does; `stage` is the task's."""
+    if task.state not in (State.CREATED, State.WAIT_SLOT):
+        return None
+    reason = why(campaign, now)
+    if reason is not None:
+        return f"its campaign is {reason}"
+    if stage > max(campaign.stage, 1):
+        return f"stage {stage} begins when stage {stage - 1} has passed its gate"
+    return None
+
+
+def why(campaign: Campaign, now: float) -> str | None:
+    """Why a campaign begins nothing, as the end of "it is ...". None where it does, or is over."""
+    match campaign.state:
+        case CampaignState.PAUSED:
+            return f"paused: {campaign.reason}"
+        case CampaignState.CREATING:
+            return "being created"
+        case CampaignState.SCHEDULED if campaign.start_s is not None:
+            return f"scheduled for {instant(campaign.start_s)}"
+        case CampaignState.WAITING:
+            return f"to be confirmed before stage {campaign.stage + 1} begins"
+        case CampaignState.RUNNING if not campaign.windows.open(now):
+            opens_s = campaign.windows.next_change(now)
+            assert opens_s is not None, "windows that are shut open again"
+            opens = campaign.windows.clock(opens_s)
+            today = campaign.windows.clock(now).date() == opens.date()
+            at = f"{opens:%H:%M}" if today else f"{opens:%Y-%m-%d %H:%M}"
+            return f"outside its maintenance windows until {at} {campaign.windows.timezone}"
+    return None
+
+
+def instant(at_s: float) -> str:
+    """A time in words.
+
+    >>> instant(1_767_277_980.0)
+    '2026-01-01 14:33 UTC'
+    """
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def clock(at_s: float, now: float) -> str:

@@ -19,7 +19,7 @@ from headgate.engine.timers import Timers
 from headgate.store import tables
 from headgate.upgrade import TABLES, advance
 from headgate.upgrade.admission import Admission
-from headgate.upgrade.askers import Active, Left, Roster
+from headgate.upgrade.askers import Active, Left, Roster, Running
 from headgate.upgrade.asking import profile_of
 from headgate.upgrade.campaign import failure_counter, state_counter
 from headgate.upgrade.events import (
@@ -44,8 +44,10 @@ from headgate.upgrade.object19 import (
     SubscribeData,
     WithdrawSegments,
 )
+from headgate.upgrade.places import Places
 from headgate.upgrade.questions import Questions, wanted
 from headgate.upgrade.records import task_row
+from headgate.upgrade.stages import BEGUN, ENDED, ERRORS, EXECUTED, FAILED, SUCCEEDED, stage_counter
 from headgate.upgrade.subscriptions import Subscriptions
 from headgate.upgrade.task import Kind, Mark, State, Task
 from headgate.upgrade.turns import Gathering, Outcome
@@ -108,6 +110,7 @@ class Negotiator:
         keep_s: float,
     ) -> None:
         self.admission = admission
+        self.places = Places(admission, roster, timers)
         self._lwm2m = lwm2m
         self._downloads = downloads
         self._gathering = gathering
@@ -135,7 +138,7 @@ class Negotiator:
         elif after.deadline_s != active.due_s:
             self._timers.set(active, after.deadline_s)
         if after.state is not before.state or after.radio is not before.radio:
-            self.admission.settle(after)
+            self.places.settle(active)
         for effect in effects:
             self.begin(active, effect, now)
         if type(event) is VersionReported:
@@ -158,9 +161,36 @@ class Negotiator:
 
     def count(self, active: Active, name: str, delta: int) -> None:
         """Keep a counter of the task's campaign."""
-        running = active.running
+        self._add(active.running, name, delta)
+
+    def count_stage(self, active: Active, what: str, delta: int) -> None:
+        """Keep a counter of the task's stage."""
+        self._add(active.running, stage_counter(active.stage, what), delta)
+
+    def count_again(self, running: Running, number: int) -> None:
+        """A device of that stage whose last attempt failed is under way again."""
+        for what in (ENDED, FAILED):
+            self._add(running, stage_counter(number, what), -1)
+
+    def count_anew(self, running: Running, number: int) -> None:
+        """Forget what a stage has executed, and the errors among it."""
+        for what in (EXECUTED, ERRORS):
+            name = stage_counter(number, what)
+            self._add(running, name, -running.counters.get(name, 0))
+
+    def _add(self, running: Running, name: str, delta: int) -> None:
         running.counters[name] = running.counters.get(name, 0) + delta
         self._gathering.add((running.campaign.id, name), delta)
+
+    def count_end(self, active: Active) -> None:
+        """Count an attempt that is over for its stage. Who was cancelled neither succeeded nor failed."""
+        state = active.task.state
+        self.count_stage(active, ENDED, 1)
+        if state is not State.CANCELLED:
+            self.count_stage(active, FAILED if state is State.FAILED else SUCCEEDED, 1)
+            self.count_stage(active, EXECUTED, 1)
+        if state is State.FAILED:
+            self.count_stage(active, ERRORS, 1)
 
     def admit(self, now: float) -> None:
         """Take slots from the silent, give those that are free; until nothing changes."""
@@ -172,6 +202,9 @@ class Negotiator:
         while (task_id := self.admission.grant(now)) is not None:
             active = askers[task_id]
             assert isinstance(active, Active)
+            if not active.running.may_begin:
+                self.places.withhold(active)
+                continue
             self.happens(active, SlotGranted(awake=self._lwm2m.awake(active.endpoint, now)), now)
 
     # -- what follows a change --
@@ -182,6 +215,10 @@ class Negotiator:
         task = active.task
         self.count(active, state_counter(before.state), -1)
         self.count(active, state_counter(task.state), 1)
+        if before.state is State.CREATED and active.attempt == 1:
+            self.count_stage(active, BEGUN, 1)
+        if task.state.terminal:
+            self.count_end(active)
         for pending in list(active.pending.values()):
             if pending.effect not in effects and not wanted(pending.effect, task):
                 self._questions.drop(active, pending, now)

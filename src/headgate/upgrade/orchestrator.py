@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.engine.timers import Timed, Timers
+from headgate.errors import CampaignStateError
 from headgate.lwm2m.happenings import (
     Answered,
     Deregistered,
@@ -47,6 +48,7 @@ from headgate.store import tables
 from headgate.upgrade.admission import Admission, Limits, Occupancy
 from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
 from headgate.upgrade.asking import notified
+from headgate.upgrade.attempts import Failed
 from headgate.upgrade.campaign import Campaign, Counts
 from headgate.upgrade.campaigns import Campaigns
 from headgate.upgrade.containers import PURPOSE, Containers, Observing
@@ -61,14 +63,15 @@ from headgate.upgrade.events import (
     RegistrationExpired,
     TaskCancelled,
 )
-from headgate.upgrade.explanation import explained
+from headgate.upgrade.explanation import explained, withheld
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.object19 import DataObserved
+from headgate.upgrade.places import waits_until
 from headgate.upgrade.questions import AnswerTo, Questions
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.records import registration_row
 from headgate.upgrade.subscriptions import Subscriptions
-from headgate.upgrade.task import HOUR_S, Kind
+from headgate.upgrade.task import HOUR_S, Kind, State
 from headgate.upgrade.turns import Gathering, Turn
 from headgate.wire.pcp import UPLINK
 
@@ -234,6 +237,39 @@ class Orchestrator:
         self.campaigns.stop(running, by, now)
         return True
 
+    def pause(self, campaign_id: str, reason: str, by: str, now: float) -> None:
+        """Begin nothing of a campaign any more. Raises CampaignStateError."""
+        self.campaigns.course.pause(self._under_way(campaign_id), reason, by, now)
+        self._settle(now)
+
+    def resume(self, campaign_id: str, by: str, now: float) -> None:
+        """Go on with a paused campaign. Raises CampaignStateError."""
+        self.campaigns.resume(self._under_way(campaign_id), by, now)
+        self._settle(now)
+
+    def confirm(self, campaign_id: str, by: str, now: float) -> None:
+        """Let the stage begin that waits for it. Raises CampaignStateError."""
+        self.campaigns.course.confirm(self._under_way(campaign_id), by, now)
+        self._settle(now)
+
+    def edit(self, campaign_id: str, changes: dict[str, Any], by: str, now: float) -> None:
+        """Change fields of a campaign. Raises CampaignStateError, and ValueError for a start that is past."""
+        self.campaigns.course.edit(self._under_way(campaign_id), changes, by, now)
+        self._settle(now)
+
+    def retry(
+        self, running: Running, failed: list[Failed], by: str, now: float, done: Callable[[float], None]
+    ) -> None:
+        """Try failed devices again, of a campaign that may have ended; `done` when their tasks are made."""
+        self.campaigns.retry(running, failed, by, now, done)
+        self._settle(now)
+
+    def _under_way(self, campaign_id: str) -> Running:
+        running = self.roster.running.get(campaign_id)
+        if running is None:
+            raise CampaignStateError(f"campaign {campaign_id} is through")
+        return running
+
     def cancel(self, task_id: str, by: str, now: float) -> bool:
         """End a task; False where it is over already."""
         active = self.roster.askers.get(task_id)
@@ -245,14 +281,14 @@ class Orchestrator:
 
     def maintain(self, endpoint: str, what: str) -> bool:
         """A maintenance command begins, unless the device is busy. Tasks that would begin now fail."""
-        if endpoint in self.roster.active or endpoint in self.campaigns.maintained:
+        if endpoint in self.roster.active or endpoint in self.campaigns.attempts.maintained:
             return False
-        self.campaigns.maintained[endpoint] = what
+        self.campaigns.attempts.maintained[endpoint] = what
         return True
 
     def maintained(self, endpoint: str) -> None:
         """It is over."""
-        self.campaigns.maintained.pop(endpoint, None)
+        self.campaigns.attempts.maintained.pop(endpoint, None)
 
     # -- what goes out --
 
@@ -275,7 +311,15 @@ class Orchestrator:
         if active is None:
             return f"no active task; {device}"
         place = self.negotiator.admission.explain(active.task_id)
-        return explained(active.task, place, device, now)
+        task, campaign = active.task, active.running.campaign
+        return explained(
+            task,
+            place,
+            device,
+            now,
+            withheld=withheld(campaign, active.stage, task, now),
+            until_s=waits_until(active) if task.state is State.WAIT_SLOT else None,
+        )
 
     def counts_of(self, campaign_id: str) -> Counts | None:
         """How a campaign stands; None where it is through: the store knows."""
@@ -376,6 +420,8 @@ class Orchestrator:
 
     def _due(self, item: Timed, now: float) -> None:
         match item:
+            case Active() if self.negotiator.places.patient(item, now):
+                pass
             case Active():
                 self.negotiator.happens(item, DeadlinePassed(), now)
                 if not item.task.state.terminal and item.task.deadline_s is not None:
@@ -383,7 +429,7 @@ class Orchestrator:
             case Left():
                 self.negotiator.due(item, now)
             case Running():
-                self.campaigns.due(item, now)
+                self.campaigns.course.due(item, now)
 
     def _settle(self, now: float) -> None:
         """What follows from what has just happened, for others too."""

@@ -23,8 +23,8 @@ from headgate.store import tables
 from headgate.store.database import Database
 from headgate.upgrade import TABLES, resume
 from headgate.upgrade.askers import Active, Left, Pending, Retrial, Running
+from headgate.upgrade.attempts import RETRY
 from headgate.upgrade.campaign import campaign_of
-from headgate.upgrade.campaigns import RETRY
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads
 from headgate.upgrade.object5 import WithdrawDownload
@@ -41,7 +41,7 @@ def restore(
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore((registration_of(row) for row in rows_of(database, tables.devices)), now)
-    restore_campaigns(orchestrator, database)
+    restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
     restore_effects(orchestrator, database)
     restore_observations(orchestrator, database, lwm2m, now)
@@ -59,6 +59,7 @@ def restore(
     for running in list(roster.running.values()):
         orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
     orchestrator.negotiator.admit(now)
+    orchestrator.campaigns.settle(now)
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
@@ -91,17 +92,18 @@ def rows_of(database: Database, table: Table, **where: Any) -> Iterator[dict[str
             yield dict(zip(names, row, strict=True))
 
 
-def restore_campaigns(orchestrator: Orchestrator, database: Database) -> None:
+def restore_campaigns(orchestrator: Orchestrator, database: Database, now: float) -> None:
     """Those that are not through, with their counters."""
     for row in rows_of(database, tables.campaigns, ended_s=None):
         campaign = campaign_of(row)
         running = Running(campaign, database.counters(campaign.id))
+        running.may_begin = campaign.may_begin(now)
         orchestrator.roster.running[campaign.id] = running
 
 
 def restore_tasks(orchestrator: Orchestrator, database: Database) -> dict[str, list[Active]]:
     """Active tasks, their deadlines and slots. Returns those that have not begun, by campaign."""
-    roster, timers, admission = orchestrator.roster, orchestrator.timers, orchestrator.negotiator.admission
+    roster, timers, places = orchestrator.roster, orchestrator.timers, orchestrator.negotiator.places
     created: dict[str, list[Active]] = {}
     for row in rows_of(database, tables.tasks, active=True):
         running = roster.running[row["campaign_id"]]
@@ -112,7 +114,7 @@ def restore_tasks(orchestrator: Orchestrator, database: Database) -> dict[str, l
             timers.set(active, task.deadline_s)
         else:
             created.setdefault(row["campaign_id"], []).append(active)
-        admission.settle(task)
+        places.settle(active)
     return created
 
 

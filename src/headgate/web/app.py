@@ -22,7 +22,17 @@ from headgate.web.openapi import document
 from headgate.web.problems import handle
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
-from headgate.web.routes import campaigns, cells, devices, events, health, packages, tasks, tokens
+from headgate.web.routes import (
+    campaigns,
+    cells,
+    devices,
+    events,
+    health,
+    operations,
+    packages,
+    tasks,
+    tokens,
+)
 from headgate.web.settings import WebSettings
 from headgate.web.table import Route, add, understand_names
 from headgate.web.tail import Tail
@@ -105,9 +115,11 @@ class Web:
     def table(self) -> list[Route]:
         """Everything that can be asked for."""
         office = self._office
+        campaigned = campaigns.CampaignRoutes(office)
         return [
             *packages.PackageRoutes(office).table(),
-            *campaigns.CampaignRoutes(office).table(),
+            *campaigned.table(),
+            *operations.CampaignOperations(office, campaigned).table(),
             *tasks.TaskRoutes(office).table(),
             *devices.DeviceRoutes(office).table(),
             *cells.CellRoutes(office).table(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,11 @@ from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy
-from headgate.upgrade.campaign import RetryPolicy
+from headgate.upgrade.campaign import Confirm, RetryPolicy
+from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
+from headgate.upgrade.windows import Windows
 
 
 class Setting(Protocol):
@@ -154,6 +157,12 @@ class Desk(Protocol):
         timers: Timers | None,
         skip_same_package: bool,
         request: Mapping[str, Any] | None,
+        stages: Sequence[Size] = (),
+        gate: Gate | None = None,
+        confirm: Confirm = Confirm.NONE,
+        start_s: float | None = None,
+        windows: Windows | None = None,
+        source_versions: Sequence[str] | None = None,
     ) -> str:
         """Make a campaign; its id, once it is stored, while its tasks are still being made.
 
@@ -163,6 +172,31 @@ class Desk(Protocol):
 
     async def stop_campaign(self, campaign_id: str, by: str) -> bool:
         """Cancel what is left of it; False where it is through."""
+
+    async def pause_campaign(self, campaign_id: str, reason: str, by: str) -> None:
+        """Begin nothing of it any more. Raises CampaignStateError."""
+
+    async def resume_campaign(self, campaign_id: str, by: str) -> None:
+        """Go on with it. Raises CampaignStateError."""
+
+    async def confirm_campaign(self, campaign_id: str, by: str) -> None:
+        """Let its next stage begin. Raises CampaignStateError."""
+
+    async def edit_campaign(
+        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
+    ) -> None:
+        """Change it. Raises CampaignChangedError where it is at none of these revisions, CampaignStateError
+        and CampaignError.
+        """
+
+    async def retry_campaign(
+        self,
+        campaign_id: str,
+        tasks: Iterable[str] | None,
+        failures: Iterable[Failure] | None,
+        by: str,
+    ) -> int:
+        """Try devices again that failed; how many. Raises CampaignStateError and PackageError."""
 
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it; False where it is over."""

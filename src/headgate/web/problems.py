@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from headgate.errors import (
+    CampaignChangedError,
     CampaignError,
+    CampaignStateError,
     HeadgateError,
     PackageConflictError,
     PackageError,
@@ -37,6 +39,8 @@ STATUS_OF: Sequence[tuple[type[HeadgateError], HTTPStatus]] = (
     (PackageTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (PackageConflictError, HTTPStatus.CONFLICT),
     (PackageError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (CampaignStateError, HTTPStatus.CONFLICT),
+    (CampaignChangedError, HTTPStatus.PRECONDITION_FAILED),
     (CampaignError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 

@@ -63,7 +63,7 @@ def add(router: APIRouter, route: Route, gate: Callable[..., Any]) -> None:
     problems = {*EVERYWHERE, *route.problems}
     if route.scope is not None:
         problems.update(WITH_TOKEN)
-    if route.method in ("POST", "PUT"):
+    if route.method in ("POST", "PUT", "PATCH"):
         problems.update(WITH_BODY)
     router.add_api_route(
         route.path,

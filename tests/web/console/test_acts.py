@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from headgate.upgrade.advice import ADVICE
+from headgate.upgrade.failure import Failure
 from headgate.web.access import Scope
 from web_asking import BODY, add
 from web_browsing import ORIGIN, logged_in, registered, shown
@@ -85,6 +87,73 @@ def test_a_campaign_is_stopped(run, api):
             assert (await client.get("/campaigns/none")).status_code == 404
 
     run(main())
+
+
+def test_a_campaign_is_paused_resumed_and_confirmed(run, api):
+    """The buttons are those that its state permits; why it is paused is told."""
+
+    async def main() -> None:
+        async with api() as asked, logged_in(asked, Scope.OPERATE) as client, asked.client() as admin:
+            pid = (await add(admin))["pid"]
+            wanted = {"package": pid, "targets": {"endpoints": list("abcd")}, "confirm": "start"}
+            wanted |= {"stages": [{"count": 1}], "gate": {"success": 0.9, "error_threshold": 0.05}}
+            campaign = (await admin.post("/campaigns", json=wanted)).json()["id"]
+            await asked.server._until(campaign, lambda row: row["state"] != "creating")
+            page = f"/campaigns/{campaign}"
+
+            async def acts() -> set[str]:
+                return set(re.findall(rf'action="{page}/(\w+)"', (await client.get(page)).text))
+
+            assert await acts() == {"confirm", "pause", "stop"}
+            await client.post(f"{page}/confirm")
+            text = shown(await client.get(page))
+            assert "the next stage begins" in text
+            assert "90 % succeed, pauses beyond 5 % of 20 and more" in text
+            assert await acts() == {"pause", "stop"}
+            await client.post(f"{page}/pause", data={"reason": "too <warm>"})
+            text = shown(await client.get(page))
+            assert "Paused" in text
+            assert "too <warm>" in text
+            assert await acts() == {"resume", "stop"}
+            await client.post(f"{page}/pause")
+            assert 'role="alert"' in (await client.get(page)).text
+            await client.post(f"{page}/resume")
+            assert "Running" in shown(await client.get(page))
+
+    run(main())
+
+
+def test_failed_devices_are_tried_again_by_cause(run, api):
+    """As many as there are; each cause is told with what to do about it."""
+
+    async def main() -> None:
+        async with api() as asked, logged_in(asked, Scope.OPERATE) as client, asked.client() as admin:
+            pid = (await add(admin))["pid"]
+            wanted = {"package": pid, "targets": {"endpoints": ["a", "b"]}, "timers": {"online_s": 0.05}}
+            campaign = (await admin.post("/campaigns", json=wanted)).json()["id"]
+            await asked.server.ended(campaign)
+            page = f"/campaigns/{campaign}"
+            cause = Failure.ONLINE_TIMEOUT
+            text = shown(await client.get(page))
+            assert cause.value in text
+            assert ADVICE[cause] in text
+            await client.post(f"{page}/retry", data={"failure": Failure.MEMORY.value})
+            assert "0 devices are tried again" in shown(await client.get(page))
+            await client.post(f"{page}/retry", data={"failure": cause.value})
+            assert "2 devices are tried again" in shown(await client.get(page))
+            await asked.server.ended(campaign)
+            await client.post(f"{page}/retry")
+            assert "2 devices are tried again" in shown(await client.get(page))
+            listed = await client.get(page, params={"failure": cause.value, "state": "failed"})
+            assert listed.text.count('<th scope="row"><a class="name"') >= 4
+
+    run(main())
+
+
+def test_there_is_advice_for_every_cause():
+    """And none of it is empty."""
+    assert ADVICE.keys() == set(Failure)
+    assert all(text.endswith(".") for text in ADVICE.values())
 
 
 def test_labels_are_saved_unless_somebody_was_faster(run, api):

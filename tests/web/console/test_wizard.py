@@ -1,4 +1,4 @@
-"""A campaign is made step by step, without a script: every step is a form that carries what was said before."""
+"""A campaign is made step by step, without a script: every step is a form that carries what was said."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_mistakes_that_the_api_finds_are_told_at_their_step(run, api):
                 ),
                 ({"package": pid, "targets": "list", "endpoints": "a\na"}, "targets", "twice"),
                 ({"package": pid, "targets": "list", "endpoints": "a" * 256}, "targets", "at most 255"),
-                ({"package": pid, "targets": "failed", "failed_campaign": "none"}, "targets", "no campaign"),
+                ({"package": pid, "targets": "failed", "failed_campaign": "x"}, "targets", "no campaign"),
             ]:
                 page = await client.post(NEW, data=said | {"step": "create"})
                 assert told in shown(page, 422)

@@ -135,7 +135,7 @@ class Site:
             guard.permitted(token, view.scope)
             question = question_of(request, token)
             context = await view.context(question)
-            live = LIVE_PATH + request.url.path if view.live else None
+            live = LIVE_PATH + question.path if view.live else None
             return self._page(view.template, context, question, session, live=live)
 
         return answer
@@ -298,7 +298,7 @@ def common(question: Question) -> Context:
 
 def question_of(request: Request, token: Token) -> Question:
     """What is asked; of a page that is followed, what its page is asked."""
-    path = request.url.path
+    path = quote(request.scope["path"])  # in it may stand the name of a device
     return Question(
         path=path.removeprefix(LIVE_PATH) if path.startswith(LIVE_PATH + "/") else path,
         params={name: str(value) for name, value in request.path_params.items()},

@@ -81,9 +81,11 @@ class Wizard:
             ]
             return await self._page(STEP_OF.get(found[0].field.partition(".")[0], "policy"), form, found)
         except Problem as problem:
-            if problem.status_code not in (409, 422):
+            if problem.status_code not in (404, 409, 422):
                 raise
-            at = "targets" if str(problem.detail).startswith("targets") else "policy"
+            at = (
+                "targets" if str(problem.detail).startswith(("targets", "there is no campaign")) else "policy"
+            )
             at = "package" if problem.name == "no-such-package" else at
             return await self._page(at, form, [Mistake(at, str(problem.detail))])
         except HeadgateError as error:

@@ -7,20 +7,23 @@ from dataclasses import fields, replace
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, Field, create_model, model_validator
 from starlette.responses import JSONResponse, Response
 
 from headgate.store import tables
 from headgate.upgrade.campaign import (
     CampaignState,
     CheckedEndpoints,
+    Confirm,
     Retry,
     RetryPolicy,
     campaign_of,
     checked_endpoints,
     counts_of,
 )
+from headgate.upgrade.explanation import why
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import sized
 from headgate.upgrade.task import Kind, State, Timers
 from headgate.web.access import Scope
 from headgate.web.gate import Caller
@@ -29,6 +32,21 @@ from headgate.web.paging import NO_NUL, After, Limit, Page, Text, paged
 from headgate.web.places import Place, place_of, text_of
 from headgate.web.problems import Problem, missing
 from headgate.web.repeats import Key
+from headgate.web.staging import (
+    GateSaid,
+    StagesSaid,
+    StageStatus,
+    Wanted,
+    When,
+    WindowSaid,
+    WindowsSaid,
+    Zone,
+    gate_said,
+    sizes_of,
+    stages_status,
+    windows_of,
+    windows_said,
+)
 from headgate.web.table import Route
 from headgate.web.targets import (
     DeviceFilter,
@@ -41,17 +59,18 @@ from headgate.web.targets import (
 )
 
 PATH = "/campaigns"
+ONE = f"{PATH}/{{campaign_id}}"
+ETAG: Mapping[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
+    }
+}
 LISTED_MAX = 100_000
+SOURCES_MAX = 1000
 YEAR_S = 366 * 86_400.0
 
 Endpoint = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
-
-
-class Wanted(BaseModel):
-    """A part of a request: what it does not know is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class FailedIn(Wanted):
@@ -111,6 +130,17 @@ class CampaignWanted(Wanted):
     skip_same_package: bool = Field(
         False, description="A device that holds this very package already does not download it again."
     )
+    source_versions: list[Text] | None = Field(
+        None,
+        max_length=SOURCES_MAX,
+        description="Which may be upgraded from; without it, those of the package.",
+    )
+    stages: StagesSaid = Field([])
+    gate: GateSaid | None = Field(None, description="Of stages without one of their own.")
+    confirm: Confirm = Field(Confirm.NONE, description="Before which stages an operator is asked.")
+    start_s: When | None = Field(None, description="Nothing begins before.")
+    windows: WindowsSaid = Field([])
+    timezone: Zone = "UTC"
 
 
 class Campaign(BaseModel):
@@ -139,12 +169,24 @@ class CampaignStatus(Campaign):
     retried: int
     states: dict[State, int] = Field(description="Tasks by state.")
     failures: dict[Failure, int] = Field(description="Failed tasks by cause.")
+    stage: int = Field(description="The number of the current one, from 1.")
+    stages: list[StageStatus]
+    reason: str | None = Field(
+        description="Why it begins nothing, as the end of `it is`; null where it does."
+    )
+    confirm: Confirm
+    start_s: float | None
+    windows: list[WindowSaid]
+    timezone: str
+    gate: GateSaid
+    revision: int = Field(description="Changes with each edit, and with what operators do: the ETag.")
 
 
 class DryRun(BaseModel):
     """The devices that a campaign would be for."""
 
     devices: int = Field(description="How many they are.")
+    stages: list[int] = Field(description="How many are in each stage.")
     endpoints: list[str] = Field(description="A page of them.")
     next: str | None = Field(description="`after` of the next page; null where there is none.")
 
@@ -181,6 +223,11 @@ def policy_of(rules: list[RetryRule] | None) -> RetryPolicy | None:
     )
 
 
+def answered(status: CampaignStatus) -> Response:
+    """A campaign, with its revision as the ETag."""
+    return JSONResponse(status.model_dump(mode="json"), headers={"ETag": f'"{status.revision}"'})
+
+
 class CampaignRoutes:
     """The rows of campaigns."""
 
@@ -189,7 +236,6 @@ class CampaignRoutes:
 
     def table(self) -> list[Route]:
         """What can be asked for."""
-        one = f"{PATH}/{{campaign_id}}"
         dry: dict[int | str, dict[str, Any]] = {200: {"model": DryRun, "description": "Of a dry run."}}
         return [
             Route(
@@ -207,19 +253,21 @@ class CampaignRoutes:
             ),
             Route(
                 method="GET",
-                path=one,
+                path=ONE,
                 call=self.show_campaign,
                 scope=Scope.READ,
                 answers=CampaignStatus,
                 problems=(404,),
+                responses=ETAG,
             ),
             Route(
                 method="POST",
-                path=f"{one}/stop",
+                path=f"{ONE}/stop",
                 call=self.stop_campaign,
                 scope=Scope.OPERATE,
                 answers=CampaignStatus,
                 problems=(404, 409, 507),
+                responses=ETAG,
             ),
         ]
 
@@ -239,13 +287,18 @@ class CampaignRoutes:
             lambda row: text_of(Place(row["created_s"], row["id"])),
         )
 
-    async def show_campaign(self, campaign_id: Text) -> CampaignStatus:
-        """A campaign, with its tasks by state and by cause of failure."""
+    async def show_campaign(self, campaign_id: Text) -> Response:
+        """A campaign, with its stages, and its tasks by state and by cause of failure."""
+        return answered(await self.status(campaign_id))
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """The same. Problem 404."""
         reader = self._office.reader
         row = await reader.row(tables.campaigns, campaign_id)
         if row is None:
             raise missing(f"campaign {campaign_id}")
-        counts = counts_of(await reader.call(reader.database.counters, campaign_id))
+        counters = await reader.call(reader.database.counters, campaign_id)
+        counts, kept = counts_of(counters), campaign_of(row)
         return CampaignStatus(
             **campaign(row),
             devices=counts.devices,
@@ -253,6 +306,15 @@ class CampaignRoutes:
             retried=counts.retried,
             states=dict(counts.states),
             failures=dict(counts.failures),
+            stage=max(kept.stage, 1),
+            stages=stages_status(kept, counters),
+            reason=why(kept, self._office.desk.now()),
+            confirm=kept.confirm,
+            start_s=kept.start_s,
+            windows=windows_said(kept.windows),
+            timezone=kept.windows.timezone,
+            gate=gate_said(kept.gate),
+            revision=kept.revision,
         )
 
     async def create_campaign(
@@ -275,29 +337,37 @@ class CampaignRoutes:
         if await office.reader.row(tables.packages, wanted.package) is None:
             raise Problem(422, f"there is no package {wanted.package}", name="no-such-package")
         if dry_run:
-            told = await self._told(wanted.targets, after, limit)
+            told = await self._told(wanted, after, limit)
             return JSONResponse(told.model_dump(mode="json"))
         timers = self._timers(wanted.timers)
+        windows = windows_of(wanted.windows, wanted.timezone)
         async with office.repeats.once(caller, key, wanted.model_dump_json().encode()) as repeat:
             if repeat is not None and repeat.made is not None:
                 campaign_id = repeat.made
             else:
+                endpoints = await self._endpoints(wanted.targets)
                 campaign_id = await office.desk.begin_campaign(
                     name=wanted.name,
                     pid=wanted.package,
-                    endpoints=await self._endpoints(wanted.targets),
+                    endpoints=endpoints,
                     retry=policy_of(wanted.retry),
                     timers=timers,
                     skip_same_package=wanted.skip_same_package,
                     request=None if repeat is None else repeat.row,
+                    stages=sizes_of(wanted.stages, len(endpoints)),
+                    gate=None if wanted.gate is None else wanted.gate.gate(),
+                    confirm=wanted.confirm,
+                    start_s=wanted.start_s,
+                    windows=windows,
+                    source_versions=wanted.source_versions,
                 )
-        status = await self.show_campaign(campaign_id)
+        status = await self.status(campaign_id)
         place = {"Location": f"{request.url.path}/{campaign_id}"}
         return JSONResponse(status.model_dump(mode="json"), 201, place)
 
-    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> CampaignStatus:
+    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Cancel what is left of a campaign. Problem 409 where it is through."""
-        await self.show_campaign(campaign_id)
+        await self.status(campaign_id)
         if not await self._office.desk.stop_campaign(campaign_id, caller.name):
             raise Problem(409, f"campaign {campaign_id} is through already")
         return await self.show_campaign(campaign_id)
@@ -326,8 +396,8 @@ class CampaignRoutes:
             raise Problem(422, f"these are more than {most} devices, the most of one campaign")
         return found
 
-    async def _told(self, targets: Targets, after: str | None, limit: int) -> DryRun:
-        office = self._office
+    async def _told(self, wanted: CampaignWanted, after: str | None, limit: int) -> DryRun:
+        office, targets = self._office, wanted.targets
         if targets.endpoints is not None:
             count = len(await self._endpoints(targets))
             page = list(listed(targets.endpoints, after=after, limit=limit + 1))
@@ -337,10 +407,13 @@ class CampaignRoutes:
             count = await office.reader.call(counted, database, query)
             page = await office.reader.call(endpoint_page, database, query, after=after, limit=limit + 1)
         more = len(page) > limit
-        return DryRun(devices=count, endpoints=page[:limit], next=page[limit - 1] if more else None)
+        stages = [stage.devices for stage in sized(sizes_of(wanted.stages, count), count)]
+        return DryRun(
+            devices=count, stages=stages, endpoints=page[:limit], next=page[limit - 1] if more else None
+        )
 
     async def _query(self, targets: Targets) -> Any:
         if targets.failed_in is None:
             return filtered(targets.filter or DeviceFilter())
-        await self.show_campaign(targets.failed_in.campaign)
+        await self.status(targets.failed_in.campaign)
         return failed_in(targets.failed_in.campaign, targets.failed_in.failures)
