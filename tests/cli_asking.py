@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from typer.testing import CliRunner
+import pytest
+from typer.main import get_command
 
 from headgate.cli import app
 from headgate.wire.coap import Message
 from peer import Peer
 
 CREATED = 0x41
+COMMAND = get_command(app)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,18 @@ class Operator:
 
     def say(self, *arguments: object, stdin: str | None = None, **environment: str) -> Said:
         """Run a command to its end."""
-        known = {"HEADGATE_URL": self.url, "HEADGATE_TOKEN": self.token, "HEADGATE_STORE__DIRECTORY": ""}
-        done = CliRunner().invoke(app, list(map(str, arguments)), input=stdin, env=known | environment)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        known = {"HEADGATE_URL": self.url, "HEADGATE_TOKEN": self.token}
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, known | environment),
+            patch.object(sys, "stdin", io.StringIO(stdin or "", newline="")),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            COMMAND.main(list(map(str, arguments)), prog_name="headgate")
+        assert isinstance(end.value.code, int)
+        return Said(end.value.code, out.getvalue(), err.getvalue())
 
     def get(self, *arguments: object, stdin: str | None = None, **environment: str) -> Said:
         """Run a command that does what it is asked."""

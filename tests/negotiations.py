@@ -96,8 +96,11 @@ def check_step(
     assert asked <= declared | set(table.rows[after.state].asking())
     # Invariants 6 and 7
     assert WriteUri not in asked or Mark.OBSERVED in after.marks
-    assert before.marks - {Mark.OBSERVED, Mark.READ_AGAIN} - OF_ONE_STATE <= after.marks
-    assert after.state is before.state or after.marks.isdisjoint(OF_ONE_STATE)
+    lasting = before.marks - {Mark.OBSERVED, Mark.READ_AGAIN} - OF_ONE_STATE
+    if ExecuteUpgrade in asked:
+        lasting -= {Mark.REGISTERED}  # since the device was last told
+    assert lasting <= after.marks
+    assert after.state is before.state or after.marks & OF_ONE_STATE <= table.rows[after.state].marks
     assert NotifyVersion not in asked or Mark.GRANTED in after.marks
     assert ExecuteUpgrade not in asked or after.state in (State.EXECUTE, State.UPDATING)
     # What is bound stays, and what was begun is undone.

@@ -55,6 +55,7 @@ from headgate.upgrade.object19 import (
     NotificationAccepted,
     NotificationDeclined,
     NotificationRefused,
+    QuestionDelivered,
     SegmentRequested,
     SubscriptionRefused,
     UpgradeReported,
@@ -108,6 +109,7 @@ FIRMWARE_SAMPLES: dict[type[Event], list[Event]] = {
 RESULTS = [*range(11), 0x7F, 0x80, 0x81, 0xFF]
 SOFTWARE_SAMPLES: dict[type[Event], list[Event]] = {
     FrameDelivered: [FrameDelivered()],
+    QuestionDelivered: [QuestionDelivered()],
     DataObserved: [DataObserved()],
     SubscriptionRefused: [SubscriptionRefused(code=code) for code in CODES],
     NotificationAccepted: [NotificationAccepted()],

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,7 +26,7 @@ PREFIX = "HEADGATE_"
 DELIMITER = "__"  # a variable without it, such as HEADGATE_CONFIG, is not a setting
 DEFAULT = "default"
 ENVIRONMENT = "environment"
-FLAG = "flag"
+FLAG = "option"
 PROGRAM = "program"
 
 DAY_S = 86400.0
@@ -92,6 +92,7 @@ class Store(Section):
         None, "Database, such as postgresql+psycopg://...; without it, SQLite in the data directory.", ""
     )
     events_keep_s: float = duration(90 * DAY_S, "How long the event log is kept.")
+    events_max: int = bound(50_000_000, "Its newest lines; older ones go whatever their age.", "events")
     retry_s: float = duration(1.0, "After a commit failed, it is tried again this often.")
 
 
@@ -152,6 +153,9 @@ class Presence(Section):
     """When a device in queue mode can be reached. LwM2M 1.1 core, 6.5."""
 
     awake_s: float = duration(20.0, "How long a device that sleeps is taken to listen after it was heard.")
+    awake_s_of: dict[str, Annotated[float, Field(ge=0.001, le=YEAR_S, allow_inf_nan=False)]] = setting(
+        {}, "The same for single products, by the label that operators give to devices.", "s"
+    )
 
 
 class Lwm2m(Section):
@@ -314,7 +318,7 @@ class Setting:
     """As in the file: section.name."""
     value: Any
     origin: str
-    """"default", the file's path, "environment" or "flag"; "program" where none of them was read."""
+    """"default", the file's path, "environment" or "option"; "program" where none of them was read."""
     unit: str
     description: str
 

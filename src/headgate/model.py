@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from itertools import repeat
+from operator import call
+from typing import Any, TypeVar
+
+V = TypeVar("V")
+
+
+def maker(kind: type[V]) -> Callable[[Iterable[Any]], V]:
+    """Makes values of a frozen dataclass with slots from those of all its fields, in their order.
+
+    By filling the slots, which takes half of the time of an __init__ that is given every field: a restart
+    makes 100,000 of a kind. Nothing is checked: neither their number, nor what __post_init__ would.
+
+        >>> @dataclass(frozen=True, slots=True, kw_only=True)
+        ... class Range:
+        ...     first: int
+        ...     last: int
+        >>> maker(Range)((1, 2))
+        Range(first=1, last=2)
+    """
+    setters = tuple(getattr(kind, field.name).__set__ for field in fields(kind))  # type: ignore[arg-type]
+
+    def made(values: Iterable[Any]) -> V:
+        value = object.__new__(kind)
+        any(map(call, setters, repeat(value), values))  # a loop in C: every put returns None
+        return value
+
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headgate.lwm2m.commands import Execute, Read
-from headgate.lwm2m.happenings import Registered, Unanswered
+from headgate.lwm2m.happenings import Deregistered, Registered, Unanswered
 from lwm2m_lines import STATE, UPDATE, VERSION, DeviceLines
 
 NOON_S = 1_767_268_800.0
@@ -43,6 +43,28 @@ def test_sentences(at_noon):
     assert script.explained == (
         "does not answer, last heard at 2026-01-01 12:00, 3 commands wait, expected by 2026-01-01 14:00"
     )
+
+
+def test_a_product_of_its_own_window(at_noon):
+    """Shorter or longer than that of all others, until the registration ends."""
+    script = at_noon
+    script.register(query=("b=UQ", "lt=7200"))
+    lwm2m, endpoint = script.lwm2m, script.endpoint
+    for window_s in (4.0, 60.0):
+        lwm2m.listens(endpoint, window_s)
+        assert lwm2m.awake(endpoint, NOON_S + window_s - 0.1)
+        assert not lwm2m.awake(endpoint, NOON_S + window_s)
+    assert script.explained.startswith("awake until 2026-01-01 12:01:00")
+    script.register(query=("b=UQ", "lt=7200"))
+    assert not lwm2m.awake(endpoint, NOON_S + 60.0)
+    script.device("CON DELETE", f"rd/{script.location}").tells(Deregistered).confirm().server("ACK 2.02")
+    script.register(query=("b=UQ", "lt=7200"))
+    assert not lwm2m.awake(endpoint, NOON_S + 20.0)
+    lwm2m.listens(endpoint, 60.0)
+    lwm2m.listens(endpoint, None)
+    assert not lwm2m.awake(endpoint, NOON_S + 20.0)
+    lwm2m.listens("nobody", 60.0)
+    assert lwm2m.sizes()["devices known"] == 1
 
 
 def test_always_awake(at_noon):

@@ -138,6 +138,27 @@ def test_a_root_that_cannot_be_written_to_natively_ends_nothing(run, server_of, 
     run(main())
 
 
+@pytest.mark.parametrize("what", ["deleted", "cut", "emptied"])
+def test_a_package_file_that_changes_under_us_ends_nothing(run, server_of, data, caplog, what):
+    """What was loaded is served on from its mapping; what is not at hand is nothing, and told."""
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2", kind=Kind.SOFTWARE)
+            downloads = server._in.packages.downloads
+            await downloads.load(package.pid)
+            (path,) = (data / "packages").iterdir()
+            path.chmod(0o600)
+            if what == "deleted":
+                path.unlink()
+            else:
+                path.write_bytes(BODY[:1000] if what == "cut" else b"")
+            assert downloads.body(package.pid) is None
+            assert "has changed since it was loaded" in caplog.text
+
+    run(main())
+
+
 def test_offers_for_roots_of_the_past_are_let_go(run, server_of, monkeypatch):
     """A device chooses its root; what is kept for others of its kind has a bound."""
     monkeypatch.setattr(downloads_module, "OFFERS_MAX", 3)

@@ -190,7 +190,7 @@ def test_a_bug_ends_the_server_and_nobody_waits_in_vain(run, server_of, monkeypa
             def nonsense(*_: object) -> None:
                 raise KeyError("nonsense")
 
-            monkeypatch.setattr(server._in.lwm2m, "receive", nonsense)
+            monkeypatch.setattr(server._in.orchestrator, "turn", nonsense)
             with Peer(server.port) as peer:
                 peer.send(get("rd", code=2))
                 with pytest.raises(KeyError, match="nonsense"):

@@ -59,9 +59,10 @@ class Rooms:
     def __init__(self, journal: list[str]) -> None:
         self.journal = journal
         self.outbox: list[tuple[tuple[bytes, bytes], bytes]] = []
-        self.gathered: list[str] = []
+        self.waiting: list[str] = []
         self.timer: float | None = None
         self.bug: Exception | None = None
+        self.decides: Exception | None = None
 
     def receive(self, remote, datagram, now):
         """One happening, unless it is a question that needs no commit."""
@@ -76,7 +77,7 @@ class Rooms:
         """The clock line."""
         if self.timer is not None and self.timer <= now:
             self.timer = None
-            self.gathered.append("deadline")
+            self.waiting.append("deadline")
         return []
 
     def next_timer(self):
@@ -90,11 +91,18 @@ class Rooms:
 
     def happened(self, happening, now):
         """Gathers."""
-        self.gathered.append(happening.endpoint)
+        self.waiting.append(happening.endpoint)
+        if self.decides is not None:
+            raise self.decides
+
+    @property
+    def gathered(self):
+        """How much waits."""
+        return len(self.waiting)
 
     def turn(self):
         """What was gathered."""
-        gathered, self.gathered = self.gathered, []
+        gathered, self.waiting = self.waiting, []
         return Turn(" ".join(gathered)) if gathered else None
 
     def committed(self, turn, now):
@@ -248,15 +256,15 @@ def test_deadlines_come_by_themselves(run):
     run(main())
 
 
-@pytest.mark.parametrize("where", ["receive", "commit"])
+@pytest.mark.parametrize("where", ["decision", "commit"])
 def test_a_bug_stops_the_pump(run, where):
     """Nothing more is received, stored or sent: a restart goes on from the last commit (invariant 5)."""
 
     async def main() -> None:
         bench = Bench()
         bench.pump.start(bench.send)
-        if where == "receive":
-            bench.rooms.bug = KeyError("nonsense")
+        if where == "decision":
+            bench.rooms.decides = KeyError("nonsense")
             bench.hear("one")
         else:
             bench.hear("one")
@@ -265,9 +273,31 @@ def test_a_bug_stops_the_pump(run, where):
             await bench.until("failed")
         with pytest.raises(KeyError, match="nonsense"):
             await bench.pump.stopped
-        bench.rooms.bug = None
+        bench.rooms.decides = None
         bench.hear("two")
         await bench.still()
+        await bench.pump.close()
+
+    run(main())
+
+
+def test_a_bug_before_anything_has_gathered_costs_its_datagram(run, caplog):
+    """It is counted each time and told once, with its bytes; what others say goes on (ADR 20)."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.pump.start(bench.send)
+        bench.hear("one")
+        bench.rooms.bug = KeyError("nonsense")
+        bench.hear("evil", "evil", "evil")
+        bench.rooms.bug = None
+        bench.hear("two")
+        await bench.until("commit one two")
+        bench.writer.finish()
+        await bench.until("stored one two", "sent ACK one two", "told one two")
+        assert bench.pump.counts["dropped by a bug"] == 3
+        assert [record.exc_info[0] for record in caplog.records] == [KeyError]
+        assert b"evil".hex() in caplog.text
         await bench.pump.close()
 
     run(main())

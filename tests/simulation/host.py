@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from headgate.fleet.device import SOCKETS, Device
 from simulation.clock import Alarm, Clock
+from simulation.hearing import Hearing
 from simulation.network import Network
 
 Remote = tuple[bytes, bytes]
@@ -16,7 +17,9 @@ Arrive = Callable[[Remote, bytes], None]
 class Host:
     """One device. Whatever wakes it, what it has to send leaves at once."""
 
-    def __init__(self, device: Device, clock: Clock, network: Network, arrive: Arrive) -> None:
+    def __init__(
+        self, device: Device, clock: Clock, network: Network, arrive: Arrive, hearing: Hearing
+    ) -> None:
         self.device = device
         self.stale = 0
         """Datagrams for a port that the device has left."""
@@ -24,6 +27,7 @@ class Host:
         self._clock = clock
         self._network = network
         self._arrive = arrive
+        self._hearing = hearing
         self._alarm = Alarm(clock, self._due)
         self._flush()
 
@@ -55,6 +59,8 @@ class Host:
     def _flush(self) -> None:
         for socket in SOCKETS:
             for datagram in self.device.take(socket):
+                if self.device.profile.pcp is not None:
+                    self._hearing.said(self.endpoint, datagram)
                 remote = remote_of(self.endpoint, socket, self.device.generation(socket))
                 self._network.carry(remote, datagram, lambda data, remote=remote: self._arrive(remote, data))
         self._alarm.set(self.device.next_timer())

@@ -1,19 +1,28 @@
-"""The ground that the simulation stands on: its clock, its network, its edge."""
+"""The ground that the simulation stands on: its clock, its network, its edge; and who looks on."""
 
 from __future__ import annotations
 
 import itertools
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datagrams import read, request
+from headgate.fleet.profile import Profile
+from headgate.upgrade.failure import Failure
+from headgate.wire.coap import Message
+from headgate.wire.numbers import CONTENT, CONTENT_FORMAT, NON, OBSERVE
+from headgate.wire.pcp import encode
+from headgate.wire.pcp_messages import ExecuteAnswer, SegmentRequest, VersionAnswer
 from simulation.clock import Alarm, Clock
 from simulation.edge import Onlooker, SimulatedEdge, package_of
+from simulation.hearing import Hearing
 from simulation.network import FAIR, FOUL, Network, Weather
+from simulation.watch import Watch
 
 
 def test_things_happen_in_the_order_of_their_time():
@@ -142,3 +151,77 @@ def test_the_edge_serves_nothing_before_the_grant_nor_after_the_withdrawal(edge)
     assert edge.answer(request(key, block2=(0, 5)), 10.0) is None
     edge.grant("device", package)
     assert read(edge.answer(request(key, block2=(0, 5)), 10.0)[0][0]).code == "2.05"
+
+
+class Looked:
+    """A world with one device, as far as datagrams are watched."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(0.0)
+        self.firmware = SimpleNamespace(confirmed=False)
+        device = SimpleNamespace(firmware=self.firmware)
+        self.hosts = {"device": SimpleNamespace(device=device)}
+
+
+@pytest.fixture
+def looked(tmp_path):
+    """It, and who watches it."""
+    world = Looked()
+    return world, Watch(world, tmp_path / "none.db")
+
+
+def test_the_watch_knows_a_repetition_from_an_id_that_is_used_again(looked):
+    """RFC 7252, 4.4: after EXCHANGE_LIFETIME, and not before; two ids may begin near each other."""
+    world, watch = looked
+    first, second, third = (request("3/0/3", message_id=7, token=token) for token in (b"a", b"b", b"c"))
+    watch.to_device("device", first)
+    watch.to_device("device", first)
+    with pytest.raises(AssertionError, match=r"was used 0\.0 s ago"):
+        watch.to_device("device", second)
+    world.clock.after(248.0, lambda: None)
+    world.clock.tick()
+    watch.to_device("device", request("4/0", message_id=8))
+    watch.to_device("device", third)
+
+
+def test_the_watch_knows_an_older_command_that_is_repeated(looked):
+    """One command is under way at most."""
+    _, watch = looked
+    watch.to_device("device", request("3/0/3", message_id=7))
+    watch.to_device("device", request("4/0", message_id=8))
+    with pytest.raises(AssertionError, match="another command is under way"):
+        watch.to_device("device", request("3/0/3", message_id=7))
+
+
+def test_the_watch_sees_an_execute_that_comes_too_late(looked):
+    """It counts when it leaves: a network may keep it for long."""
+    world, watch = looked
+    watch.to_device("device", request("5/0/2", code=2, message_id=7))
+    world.firmware.confirmed = True
+    with pytest.raises(AssertionError, match="was heard to do so"):
+        watch.to_device("device", request("5/0/2", code=2, message_id=7))
+
+
+def test_hearing_knows_what_was_stored():
+    """An answer counts when it came to a server that lived for a second more."""
+    hearing, profile = Hearing(), Profile(endpoint="ep", fault="dies")
+    content = [(OBSERVE, b"\1"), (CONTENT_FORMAT, b"*")]
+    for answer, failure, often in (
+        (VersionAnswer(version="V1.0"), Failure.VERSION_TIMEOUT, 3),
+        (SegmentRequest(target_version="V2.0", segment_index=0), Failure.DOWNLOAD_START_TIMEOUT, 3),
+        (ExecuteAnswer(), Failure.UPDATE_START_TIMEOUT, 1),
+    ):
+        datagram = Message(
+            type=NON, code=CONTENT, message_id=1, token=b"t", options=content, payload=encode(answer)
+        ).encode()
+        for _ in range(often):
+            assert not hearing.in_vain(profile, failure.value)
+            hearing.said("ep", datagram)
+        assert hearing.in_vain(profile, failure.value)
+        hearing.heard("ep", datagram, 10.0)
+        hearing.died(10.9)
+        assert hearing.in_vain(profile, failure.value)
+        hearing.heard("ep", datagram, 20.0)
+        hearing.died(21.1)
+        assert not hearing.in_vain(profile, failure.value)
+    assert not hearing.in_vain(profile, Failure.ONLINE_TIMEOUT.value)

@@ -6,6 +6,8 @@ by the devices that were given a URI and have not come to their end.
 3. Counters are what counting the rows gives.
 4. A deadline lies ahead, or is being seen to.
 5. A device has at most one command under way: of all that were sent to it, the newest alone is repeated.
+6. A message id is used for another message only after EXCHANGE_LIFETIME.
+7. No Execute leaves for a device once the server has heard that it took one.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headgate.engine.retransmission import DEFAULT
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import HOLDING, TERMINAL, State
 from headgate.wire.coap import Message
-from headgate.wire.numbers import CON, EMPTY, REQUEST_LAST
+from headgate.wire.numbers import CON, EMPTY, POST, REQUEST_LAST, URI_PATH
 from stage_rows import STAGES
 
 if TYPE_CHECKING:
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
 
 LATE_S = 5.0
 """How far behind its time a deadline may be seen to: by a commit, or a restart."""
-REMEMBERED = 16
-"""Message ids of commands, per device."""
+FREE_AFTER_S = DEFAULT.exchange_lifetime_s
+"""The shortest EXCHANGE_LIFETIME of all profiles: what is older is not watched any more."""
+UPDATE = b"5/0/2"
 FULL_EVERY = 20
 """Commits between two counts of all rows and devices."""
 AFTERLIFE_S = 600.0
@@ -51,7 +55,7 @@ class Watch:
         self._file = database
         self._database: sqlite3.Connection | None = None
         self._commits = 0
-        self._sent: dict[str, list[int]] = {}
+        self._sent: dict[str, dict[int, tuple[bytes, float]]] = {}  # by device: id, its datagram and time
         self.over = False
         """Whether all tasks are."""
         self.fullest: Counter[Group] = Counter()
@@ -65,18 +69,28 @@ class Watch:
     # -- datagrams --
 
     def to_device(self, endpoint: str, datagram: bytes) -> None:
-        """Something leaves the server: invariant 5."""
+        """Something leaves the server: invariants 5 to 7."""
         message = Message.parse(datagram)
         if message.type != CON or not EMPTY < message.code <= REQUEST_LAST:
             return
         if message.message_id & SEGMENT_BIT:
             return  # a segment: it is never repeated, and waits for nothing
-        sent = self._sent.setdefault(endpoint, [])
-        if message.message_id in sent[:-1]:
-            raise AssertionError(f"{endpoint}: {message} is repeated, though another command is under way")
-        if message.message_id not in sent:
-            sent.append(message.message_id)
-            del sent[:-REMEMBERED]
+        now = self._world.clock.now
+        sent = self._sent.setdefault(endpoint, {})
+        for id in [id for id, (_, at_s) in sent.items() if now - at_s > FREE_AFTER_S]:
+            del sent[id]
+        before, at_s = sent.get(message.message_id, (None, now))
+        if before is not None:
+            assert before == datagram, f"{endpoint}: the id of {message} was used {now - at_s} s ago"
+            newest = next(reversed(sent))
+            assert message.message_id == newest, (
+                f"{endpoint}: {message} is repeated, though another command is under way"
+            )
+        sent[message.message_id] = datagram, at_s
+        path = b"/".join(value for number, value in message.options if number == URI_PATH)
+        if message.code == POST and path.endswith(UPDATE):
+            firmware = self._world.hosts[endpoint].device.firmware
+            assert not firmware.confirmed, f"{endpoint}: it is told to update, and was heard to do so"
 
     def forget(self) -> None:
         """A new process knows of no command of the one before."""

@@ -19,6 +19,7 @@ from headgate.upgrade.campaign import Campaign, RetryPolicy
 from headgate.upgrade.task import Kind, Plan, State, Timers
 from simulation.clock import Clock
 from simulation.edge import Onlooker, package_of
+from simulation.hearing import Hearing
 from simulation.host import Host, Remote, endpoint_of
 from simulation.house import Doom, House
 from simulation.network import FAIR, Network, Weather
@@ -79,6 +80,7 @@ class World:
         self.began_s = NOON_S
         self.clock = Clock(NOON_S)
         self.onlooker = Onlooker()
+        self.hearing = Hearing()
         self.house: House | None = None
         self._rng = random.Random(f"{scenario.seed} world")
         database = folder / "headgate.db"
@@ -110,18 +112,20 @@ class World:
             for profile in population.profiles()
         ]
         self.hosts = {
-            device.profile.endpoint: Host(device, self.clock, self.network, self._to_server)
+            device.profile.endpoint: Host(device, self.clock, self.network, self._to_server, self.hearing)
             for device in self.devices
         }
         self._start()
         self._create()
 
     def _patient(self, profile: Profile) -> Profile:
-        """Where the server dies, devices repeat for longer than it may be away, again and again.
+        """Where the server dies, devices repeat for longer than it may be away, again and again; so do those
+        on a foul network that take a lost notification for the end of their update.
 
         Else some would give up by their own rules, and how it ends would be a matter of luck.
         """
-        if not self.scenario.kills:
+        foul = self.scenario.weather.loss > 0.0
+        if not self.scenario.kills and not (foul and profile.pcp is None):
             return profile
         return replace(profile, timing=replace(profile.timing, max_retransmit=RETRANSMIT), patience=PATIENCE)
 
@@ -131,6 +135,9 @@ class World:
         if self.house is None:
             self.counts["found no server"] += 1
             return
+        endpoint = endpoint_of(remote)
+        if self.hosts[endpoint].device.profile.pcp is not None:
+            self.hearing.heard(endpoint, datagram, self.clock.now)
         self.house.receive(remote, datagram)
 
     def _to_device(self, remote: Remote, datagram: bytes) -> None:
@@ -162,6 +169,7 @@ class World:
 
     def _died(self, where: Doom) -> None:
         self.died[where] += 1
+        self.hearing.died(self.clock.now)
         self.house = None
         self.clock.after(self._rng.uniform(*DOWN_S), self._start)
         self._next_kill()

@@ -45,7 +45,7 @@ class Turns(RuleBasedStateMachine):
         for row in self.database.rows(devices, limit=10):
             batch.delete(devices, (row["endpoint"],))
         self.database.commit(batch)
-        self.database.forget_events(before_s=1e12, limit=1_000_000)
+        self.database.forget_events(before_s=1e12, keep=1_000_000, limit=1_000_000)
         self.batch = Batch()
         self.rows: dict[str, dict[str, Any]] = {}
         self.log: list[str] = []

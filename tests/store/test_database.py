@@ -270,6 +270,20 @@ def test_a_closed_database_is_not_written_to(url):
         put(database, effects, effect(1))
 
 
+def test_only_the_newest_events_are_kept(database):
+    """However young they are: who registers again and again does not fill the disk."""
+    assert database.forget_events(before_s=0.0, keep=3, limit=5) == 0
+    batch = Batch()
+    for number in range(10):
+        batch.append(events, event(number))
+    database.commit(batch)
+    deleted = [database.forget_events(before_s=0.0, keep=3, limit=5) for _ in range(3)]
+    assert deleted == [5, 2, 0]
+    assert [row["at_s"] for row in database.rows(events, limit=10)] == [
+        event(number)["at_s"] for number in (7, 8, 9)
+    ]
+
+
 def test_old_events_are_forgotten(database):
     """The oldest first and no more at once than asked for; no id is used again afterwards."""
     batch = Batch()
@@ -278,13 +292,13 @@ def test_old_events_are_forgotten(database):
     database.commit(batch)
     newest = database.rows(events, limit=1, newest_first=True)[0]["id"]
     before_s = event(8)["at_s"]
-    assert database.forget_events(before_s=before_s, limit=5) == 5
+    assert database.forget_events(before_s=before_s, keep=100, limit=5) == 5
     assert [row["at_s"] for row in database.rows(events, limit=10)] == [
         event(n)["at_s"] for n in range(5, 10)
     ]
-    assert database.forget_events(before_s=before_s, limit=5) == 3
-    assert database.forget_events(before_s=before_s, limit=5) == 0
-    assert database.forget_events(before_s=float("inf"), limit=5) == 2
+    assert database.forget_events(before_s=before_s, keep=100, limit=5) == 3
+    assert database.forget_events(before_s=before_s, keep=100, limit=5) == 0
+    assert database.forget_events(before_s=float("inf"), keep=100, limit=5) == 2
     batch = Batch()
     batch.append(events, event(1))
     database.commit(batch)

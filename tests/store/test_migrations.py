@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from headgate.errors import StoreError
 from headgate.store.batch import Batch
 from headgate.store.database import Database
+from headgate.store.schema import MIGRATIONS, newest
 from headgate.store.tables import effects, metadata
 from rows import effect
 
@@ -71,6 +74,14 @@ def test_migrations_make_the_tables_that_are_drawn(new_url):
         metadata.create_all(engine)
         assert made == schema(engine)
     assert set(made) == set(metadata.tables)
+
+
+def test_the_newest_step_is_found_without_alembic():
+    """A start that has nothing to migrate does not wait for Alembic: the same head is read from the files."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert newest() == set(ScriptDirectory.from_config(config).get_heads())
+    assert len(newest()) == 1
 
 
 def test_opening_again_changes_nothing(url):

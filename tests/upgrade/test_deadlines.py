@@ -9,6 +9,7 @@ import pytest
 from headgate.upgrade import TABLES
 from headgate.upgrade.events import (
     DeadlinePassed,
+    DeviceRegistered,
     ExecuteRefused,
     RadioReported,
     SlotGranted,
@@ -36,6 +37,10 @@ def reach(state, kind=Kind.FIRMWARE):
                 script.device(RadioReported(radio=Measurement()))
         case State.COMPARE:
             script.reach(State.OBSERVE).device(StateObserved(state=2))
+        case State.CHECK_EXECUTE if kind is Kind.SOFTWARE:
+            script.reach(State.EXECUTE).device(DeviceRegistered())
+            script.asked.clear()
+            script.deadline(180)
         case State.CHECK_EXECUTE:
             script.reach(State.EXECUTE).device(ExecuteRefused(code="4.05"))
         case State.WAIT_EXECUTE:

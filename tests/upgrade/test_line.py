@@ -30,8 +30,8 @@ def test_a_line_is_a_sorted_list(keys):
 
 
 @pytest.mark.parametrize("order", ["arrivals", "the last first"])
-def test_a_line_stays_shallow(order):
-    """100,000 in order: no recursion goes deeper than a balanced tree's few dozen levels."""
+def test_a_long_line(order):
+    """100,000, in whatever order they come."""
     count = 100_000
     keys = [(float(index), "") for index in range(count)]
     line = Line()
@@ -41,6 +41,15 @@ def test_a_line_stays_shallow(order):
     for key in keys[: count // 2]:
         line.remove(key)
     assert (line.first(), len(line)) == (keys[count // 2], count - count // 2)
+
+
+@given(st.sets(KEYS), st.sets(KEYS))
+def test_a_line_of_many_at_once(first, then):
+    """It is the line that they make one by one, and others take their places in it."""
+    line = Line(first)
+    for key in then - first:
+        line.add(key)
+    assert list(line) == sorted(first | then)
 
 
 def test_ties_are_broken_by_name():

@@ -420,6 +420,40 @@ def test_a_firmware_task_is_not_disturbed(house):
     assert house.state("c2-0000000") != "wait_online"
 
 
+@generations
+def test_a_device_that_observes_us_no_more_is_observed_anew(house, generation):
+    """RFC 7641, 4.5: who is not acknowledged ends the observation, and then cannot say that it did."""
+    device = software_device(house, pcp=PcpProfile(generation=generation, repeat_s=4.0))
+    tells = device.tells
+
+    def tells_at_first(frame, **how):
+        tells(frame, **how)
+        if frame[3] == MessageCode.SEGMENT and device.data_tokens == 2:
+            device.data_token = None
+
+    device.tells = tells_at_first
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 310)
+    assert house.state() == "downloading"
+    house.heard()
+    clock(house, 60)
+    assert house.state() == "success"
+    assert device.client.image == BODY
+
+
+@pytest.mark.parametrize("lost", [{MessageCode.EXECUTE, MessageCode.UPGRADE}, {MessageCode.UPGRADE}])
+def test_a_device_whose_answer_and_report_are_lost(house, lost):
+    """Said once each by the older generation, by NON. What it runs after its Register decides."""
+    device = software_device(house, pcp=PcpProfile(generation=Generation.OLDER))
+    tells = device.tells
+    device.tells = lambda frame, **how: None if frame[3] in lost else tells(frame, **how)
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 240 if len(lost) == 2 else 1860)
+    assert house.state() == "success", house.log()
+
+
 # -- grants, restarts, retries --
 
 

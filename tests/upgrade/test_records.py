@@ -27,16 +27,18 @@ from headgate.upgrade.object5 import ClearUri, WriteUri
 from headgate.upgrade.radio import Cell, Measurement, RadioClass
 from headgate.upgrade.records import (
     EFFECTS,
+    REGISTRATION_COLUMNS,
+    TASK_COLUMNS,
     effect_of,
     effect_text,
     marks_of,
     marks_text,
     plan_of,
     plan_text,
-    registration_of,
     registration_row,
-    task_of,
+    registrations_of,
     task_row,
+    tasks_of,
 )
 from headgate.upgrade.task import Kind, Mark, Plan, Reading, State, Task, Timers
 from headgate.wire.links import RegisteredObjects
@@ -122,11 +124,16 @@ tasks = st.builds(
 )
 
 
+def values(row, columns):
+    """What a question for these columns is answered by."""
+    return tuple(row[name] for name in columns)
+
+
 @given(tasks, times, st.integers(1, 9))
 def test_a_task_reads_back(task, created_s, attempt):
     """Every field, and the columns that only the row has."""
     row = task_row(task, campaign_id="c1", attempt=attempt, created_s=created_s)
-    assert task_of(row, task.plan) == task
+    assert [*tasks_of([values(row, TASK_COLUMNS)], {"c1": task.plan})] == [(task, "c1", attempt, created_s)]
     assert row.keys() == {column.name for column in tables.tasks.columns}
     assert row["active"] == (not task.state.terminal)
     assert (row["ended_s"] is None) == row["active"]
@@ -149,7 +156,8 @@ def test_a_task_reads_back_from_a_database(database, task):
     database.commit(batch)
     row = database.row(tables.tasks, (task.id,))
     # uri and endpoint are of the first put alone: the property is about one row each.
-    assert task_of(row | {"endpoint": task.endpoint, "uri": task.uri}, task.plan) == task
+    row |= {"endpoint": task.endpoint, "uri": task.uri}
+    assert next(tasks_of([values(row, TASK_COLUMNS)], {"c1": task.plan}))[0] == task
 
 
 @given(plans)
@@ -232,7 +240,8 @@ objects = st.builds(
 )
 def test_a_registration_reads_back(registration):
     """Its objects by way of its links, its address as it was received."""
-    assert registration_of(registration_row(registration, heard_s=7.0)) == registration
+    row = registration_row(registration, heard_s=7.0)
+    assert [*registrations_of([values(row, REGISTRATION_COLUMNS)])] == [registration]
 
 
 def test_a_version_of_an_object_reads_back():
@@ -241,7 +250,8 @@ def test_a_version_of_an_object_reads_back():
     registration = Registration(
         endpoint="ep", location="x", registered_s=0.0, expires_s=1.0, objects=objects, remote=(b"", b"")
     )
-    assert registration_of(registration_row(registration, heard_s=0.0)).objects == objects
+    row = registration_row(registration, heard_s=0.0)
+    assert next(registrations_of([values(row, REGISTRATION_COLUMNS)])).objects == objects
 
 
 @pytest.mark.parametrize("listed", [[], ["a", "b", "a"], ["", "a"], ["x" * 256], ["ä" * 128]])

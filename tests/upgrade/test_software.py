@@ -33,10 +33,11 @@ from headgate.upgrade.object19 import (
     NotificationRefused,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SubscribeData,
     SubscriptionRefused,
 )
-from headgate.upgrade.task import State
+from headgate.upgrade.task import Mark, State
 from negotiations import OLD, SOFTWARE_PLAN, TARGET, Script, radio
 from pcp_lines import ASK, DONE, DOWNLOADED, OVER, TELL, segment, served
 
@@ -44,7 +45,7 @@ from pcp_lines import ASK, DONE, DOWNLOADED, OVER, TELL, segment, served
 def to_slot(script):
     """Steps 1 to 9."""
     script.house(Activated()).device(DeviceHeard()).server(*ASK)
-    script.device(FrameDelivered(), VersionReported(version=OLD)).server(SubscribeData())
+    script.device(QuestionDelivered(), VersionReported(version=OLD)).server(SubscribeData())
     script.device(DataObserved()).server(ReadRadio())
     script.device(RadioReported(radio=radio())).stands(State.WAIT_SLOT)
     return script.house(SlotGranted(awake=True)).server(*TELL)
@@ -55,7 +56,7 @@ def to_slot(script):
 
 def test_a_device_is_upgraded(software):
     """Steps 1 to 15: the generation that answers 20."""
-    to_slot(software).device(FrameDelivered(), NotificationAccepted()).stands(State.WAIT_START)
+    to_slot(software).device(QuestionDelivered(), NotificationAccepted()).stands(State.WAIT_START)
     for index in range(3):
         software.device(segment(index)).server(served(index)).device(FrameDelivered())
     software.stands(State.DOWNLOADING)
@@ -202,37 +203,54 @@ REPEATED = {
 
 @pytest.mark.parametrize("state", REPEATED)
 def test_a_question_is_repeated_at_another_uplink_after_30_s(software, state):
-    """Three transmissions at most, 30 s apart, within the timer of the step (section 1.10)."""
+    """Three transmissions at most, 30 s after they were there, within the timer of the step (section 1.10).
+
+    The last goes with a new observation: who was not heard may have ended the old one (RFC 7641, 4.5).
+    """
     question = REPEATED[state]
     software.reach(state)
     deadline_s = software.task.deadline_s
-    software.clock(29).device(DeviceHeard()).clock(1).device(DeviceHeard()).server(question)
-    software.clock(29).device(DeviceHeard()).clock(1).device(DeviceHeard()).server(question)
+    software.device(QuestionDelivered()).clock(29).device(DeviceHeard())
+    software.clock(1).device(DeviceHeard()).server(question).clock(5).device(QuestionDelivered())
+    software.clock(29).device(DeviceHeard())
+    software.clock(1).device(DeviceHeard()).server(SubscribeData(), question).device(QuestionDelivered())
     software.clock(60).device(DeviceHeard()).device(DeviceHeard()).stands(state, deadline_s=deadline_s)
+
+
+@pytest.mark.parametrize("state", REPEATED.keys() - {State.WAIT_START})
+def test_a_question_that_is_still_on_its_way_is_not_repeated(software, state):
+    """Its command waits and is repeated by CoAP: those uplinks use up none of the three transmissions."""
+    software.reach(state)
+    for _ in range(5):
+        software.clock(31).device(DeviceHeard())
+    software.device(QuestionDelivered()).stands(state)
+    assert software.task.marks.isdisjoint({Mark.RESENT, Mark.RESENT_AGAIN})
 
 
 @pytest.mark.parametrize("state", REPEATED)
 def test_silence_draws_no_repetition(software, state):
     """Nobody is there to hear it; nor is the delivery of a frame a reason, its answer is on its way."""
-    software.reach(state).clock(100).device(FrameDelivered(), CommandUnanswered()).stands(state)
+    software.reach(state).clock(100).device(QuestionDelivered(), FrameDelivered(), CommandUnanswered())
+    software.stands(state)
 
 
 def test_each_state_has_its_own_repetitions(software):
     """What one used up, the next has again."""
-    software.reach(State.NOTIFY)
-    for _ in range(2):
-        software.clock(30).device(DeviceHeard()).server(NotifyVersion())
+    software.reach(State.NOTIFY).device(QuestionDelivered())
+    for asked in ((NotifyVersion(),), (SubscribeData(), NotifyVersion())):
+        software.clock(30).device(DeviceHeard()).server(*asked).device(QuestionDelivered())
     software.device(NotificationAccepted())
-    for _ in range(2):
-        software.clock(30).device(DeviceHeard()).server(NotifyVersion())
+    for asked in ((NotifyVersion(),), (SubscribeData(), NotifyVersion())):
+        software.clock(30).device(DeviceHeard()).server(*asked).device(QuestionDelivered())
     software.clock(40).device(DeviceHeard()).stands(State.WAIT_START)
 
 
 def test_registers_do_not_repeat_a_question_without_end(software):
     """They count like other uplinks."""
-    software.reach(State.NOTIFY)
+    software.reach(State.NOTIFY).device(QuestionDelivered())
     for _ in range(2):
         software.device(DeviceRegistered()).server(EnsureSubscription(), NotifyVersion())
+        software.device(QuestionDelivered())
     software.device(DeviceRegistered()).server(EnsureSubscription())
 
 

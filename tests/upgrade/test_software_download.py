@@ -23,6 +23,7 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.object19 import (
     ConfirmDownload,
     ConfirmUpgrade,
+    DataObserved,
     EnsureSubscription,
     ExecuteDeclined,
     ExecuteUpgrade,
@@ -30,6 +31,7 @@ from headgate.upgrade.object19 import (
     NotificationDeclined,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SubscribeData,
     UpgradeReported,
 )
@@ -72,9 +74,11 @@ def test_repeated_requests_change_nothing(software):
 def test_a_stalled_download_is_woken(software):
     """Nothing asked for 5 min, and another uplink: 20 once more (section 1.10)."""
     software.reach(State.DOWNLOADING).clock(200).device(segment(1)).server(served(1))
-    software.clock(299).device(DeviceHeard()).clock(1).device(DeviceHeard()).server(NotifyVersion())
-    software.device(NotificationAccepted()).clock(299).device(DeviceHeard())
-    software.clock(1).device(DeviceHeard()).server(NotifyVersion()).stands(State.DOWNLOADING)
+    software.clock(299).device(DeviceHeard())
+    software.clock(1).device(DeviceHeard()).server(SubscribeData(), NotifyVersion())
+    software.device(DataObserved(), NotificationAccepted()).clock(299).device(DeviceHeard())
+    software.clock(1).device(DeviceHeard()).server(SubscribeData(), NotifyVersion())
+    software.stands(State.DOWNLOADING)
 
 
 def test_a_device_that_is_woken_may_decline(software):
@@ -107,7 +111,7 @@ def test_progress_moves_its_own_clock_and_repetitions_do_not(software):
 def test_a_native_download_that_progresses_is_not_woken(software):
     """The edge tells of progress."""
     software.reach(State.DOWNLOADING).clock(299).device(DownloadProgressed()).clock(299)
-    software.device(DeviceHeard()).clock(1).device(DeviceHeard()).server(NotifyVersion())
+    software.device(DeviceHeard()).clock(1).device(DeviceHeard()).server(SubscribeData(), NotifyVersion())
 
 
 # -- step 12: execute --
@@ -158,9 +162,63 @@ def test_an_execute_that_coap_refuses(software):
 
 def test_a_register_in_execute_repeats_23_only_when_it_is_due(software):
     """It may be through already: 24 will tell."""
-    software.reach(State.EXECUTE).clock(10).device(DeviceRegistered()).server(EnsureSubscription())
+    software.reach(State.EXECUTE).device(QuestionDelivered())
+    software.clock(10).device(DeviceRegistered()).server(EnsureSubscription())
     software.clock(20).device(DeviceRegistered()).server(EnsureSubscription(), ExecuteUpgrade())
     assert Mark.REGISTERED in software.task.marks
+
+
+# -- step 13: no answer to 23, and a Register --
+
+
+def returned(script):
+    """Its answer and its 24 were lost; it came back, and T_up_start passes."""
+    script.reach(State.EXECUTE).device(QuestionDelivered()).clock(40)
+    script.device(DeviceRegistered()).server(EnsureSubscription(), ExecuteUpgrade())
+    script.device(DataObserved(), QuestionDelivered())
+    return script.deadline(140).server(EnsureSubscription(), QueryVersion()).stands(State.CHECK_EXECUTE)
+
+
+def test_a_device_that_returned_without_a_word_is_asked_what_it_runs(software):
+    """The older generation says the answer to 23, and 24, once each: by NON both may be lost."""
+    returned(software).device(QuestionDelivered(), VersionReported(version=TARGET)).server(*OVER)
+    software.ends(State.SUCCESS)
+
+
+def test_a_device_that_returned_as_it_was(software):
+    """The published cause of EXECUTE; what it runs is the detail."""
+    returned(software).device(VersionReported(version=OLD)).server(*OVER)
+    software.ends(State.FAILED, Failure.UPDATE_START_TIMEOUT, "PCP 19: V1.0")
+
+
+def test_a_device_that_returned_and_says_nothing_more(software):
+    """The question is repeated like others; refusals are no answer."""
+    returned(software).device(QuestionDelivered(), VersionRefused(code="7F"))
+    software.clock(30).device(DeviceHeard()).server(QueryVersion())
+    software.deadline(150).server(*OVER).ends(State.FAILED, Failure.UPDATE_START_TIMEOUT)
+
+
+def test_a_device_that_says_22_after_its_register_has_not_updated(software):
+    """The newer generation would name the target version from 20 on (trap 33), so 19 is not asked."""
+    software.reach(State.EXECUTE).device(DeviceRegistered()).server(EnsureSubscription())
+    software.device(DOWNLOADED).server(ConfirmDownload(), ExecuteUpgrade())
+    software.deadline(180).server(*OVER).ends(State.FAILED, Failure.UPDATE_START_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("said", "answered", "state", "failure"),
+    [
+        (DONE, (ConfirmUpgrade(), *OVER), State.SUCCESS, None),
+        (ExecuteAccepted(), (), State.UPDATING, None),
+        (ExecuteDeclined(result=4), OVER, State.FAILED, Failure.UPDATE_FAILED),
+        (DOWNLOADED, (ConfirmDownload(),), State.CHECK_EXECUTE, None),
+        (segment(0), (served(0),), State.CHECK_EXECUTE, None),
+        (DeviceRegistered(), (EnsureSubscription(), QueryVersion()), State.CHECK_EXECUTE, None),
+    ],
+)
+def test_what_a_device_says_instead(software, said, answered, state, failure):
+    """A late answer or report counts; what it asks is answered."""
+    returned(software).device(said).server(*answered).stands(state, failure=failure)
 
 
 # -- steps 13 to 15: the result --
@@ -232,9 +290,11 @@ def test_a_late_report_is_better_than_a_version(software):
 
 
 def test_the_check_is_repeated_like_other_questions(software):
-    """At other uplinks, after 30 s."""
-    check(software, registered=True).clock(30).device(DeviceHeard()).server(QueryVersion())
-    software.clock(30).device(DeviceHeard()).server(QueryVersion()).clock(60).device(DeviceHeard())
+    """At other uplinks, after 30 s; the last time with a new observation."""
+    check(software, registered=True).device(QuestionDelivered())
+    software.clock(30).device(DeviceHeard()).server(QueryVersion()).device(QuestionDelivered())
+    software.clock(30).device(DeviceHeard()).server(SubscribeData(), QueryVersion())
+    software.device(QuestionDelivered()).clock(60).device(DeviceHeard())
 
 
 def test_the_check_serves_and_confirms_but_does_not_begin_again(software):

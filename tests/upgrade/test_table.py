@@ -45,7 +45,6 @@ def test_no_state_is_nobodys():
         State.CLEAR_URI,
         State.WRITE_URI,
         State.CHECK_URI,
-        State.CHECK_EXECUTE,
         State.WAIT_EXECUTE,
         State.READ_RESULT,
         State.WAIT_RESULT,
@@ -148,7 +147,14 @@ def test_every_effect_says_why_it_may_be_repeated():
 
 ORDER = list(State)
 TRIES = {Mark.TLV, Mark.CLEARED, Mark.EXECUTED_AGAIN}
-OVER_PCP = {Mark.RESENT, Mark.RESENT_AGAIN, Mark.RENEWED, Mark.NOTIFIED_BEFORE, Mark.REGISTERED}
+OVER_PCP = {
+    Mark.DELIVERED,
+    Mark.RESENT,
+    Mark.RESENT_AGAIN,
+    Mark.RENEWED,
+    Mark.NOTIFIED_BEFORE,
+    Mark.REGISTERED,
+}
 
 
 def key(task: Task, now: float) -> tuple[object, ...]:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.cli.creating import PATH, create_campaign
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, Yes, asked
+from headgate.cli.options import (
+    MOST,
+    URL,
+    Data,
+    Json,
+    Most,
+    Secret,
+    Url,
+    Yes,
+    asked,
+    confirmed,
+    somebody_is_there,
+)
 from headgate.cli.saying import WRONG_USAGE, CommandError
 
 if TYPE_CHECKING:
@@ -141,13 +153,8 @@ def stop_campaign(
 
 def sure(campaign_id: str) -> None:
     """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
-    import sys
-
-    from headgate.cli.saying import plain
-
-    if not sys.stdin.isatty():
-        raise CommandError("nobody is there to ask whether it is meant: say --yes", exit_code=WRONG_USAGE)
-    if not typer.confirm(f"Cancel what is left of campaign {plain(campaign_id)}?", err=True):
+    somebody_is_there()
+    if not confirmed(f"Cancel what is left of campaign {campaign_id}?"):
         raise CommandError("nothing was stopped")
 
 

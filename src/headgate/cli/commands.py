@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli import campaigns, cells, devices, hooks, packages, tokens
+from headgate.cli import campaigns, cells, configuration, devices, hooks, packages, tokens
+from headgate.cli.doctor.command import doctor
 from headgate.cli.saying import explained
 
 app = typer.Typer(
@@ -43,6 +44,8 @@ def show_version(wanted: bool) -> None:
 
 for subject in (packages, campaigns, devices, cells, tokens, hooks):
     app.add_typer(subject.app, name=subject.__name__.rpartition(".")[2].removesuffix("s"))
+app.add_typer(configuration.app, name="config")
+app.command()(doctor)
 
 
 @app.callback()
@@ -131,18 +134,18 @@ def serve(
     environment (HEADGATE_COAP__PORT), then these options. SIGTERM and Ctrl-C store and answer what was
     received, then end.
     """
-    # These bring a database and more along, which the other commands need not wait for.
+    # This brings a database and more along, which the other commands need not wait for.
     from headgate.cli.serve import Serving
-    from headgate.config import read
 
     with explained():
-        settings = read(
+        settings = configuration.settings_of(
             config,
-            {
-                "coap": {"host": host, "port": port, "threads": threads},
-                "store": {"directory": data},
-                "http": {"host": http_host, "port": http_port},
-            },
+            data=data,
+            host=host,
+            port=port,
+            threads=threads,
+            http_host=http_host,
+            http_port=http_port,
         )
         raise typer.Exit(run(Serving(settings).run))
 

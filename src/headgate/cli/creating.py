@@ -11,8 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, Yes, asked
-from headgate.cli.saying import FAILED, WRONG_USAGE, CommandError, complain, plain
+from headgate.cli.options import (
+    MOST,
+    URL,
+    Data,
+    Json,
+    Most,
+    Secret,
+    Url,
+    Yes,
+    asked,
+    confirmed,
+    somebody_is_there,
+)
+from headgate.cli.saying import WRONG_USAGE, CommandError, complain, plain
 
 if TYPE_CHECKING:
     from headgate.cli.client import Client
@@ -276,12 +288,11 @@ def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool)
 
 def ask(client: Client, body: dict[str, Any]) -> None:
     """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
-    if not sys.stdin.isatty():
-        raise CommandError("nobody is there to ask whether it is meant: say --yes", exit_code=WRONG_USAGE)
+    somebody_is_there()
     count = dry_run_page(client, body)["devices"]
     version = client.get(f"/packages/{body['package']}")["version"]
-    if not typer.confirm(f"Upgrade {count:,} devices to {plain(version)}?", err=True):
-        raise CommandError("nothing was made", exit_code=FAILED)
+    if not confirmed(f"Upgrade {count:,} devices to {version}?"):
+        raise CommandError("nothing was made")
 
 
 def create(client: Client, body: dict[str, Any], key: str, *, json: bool) -> None:

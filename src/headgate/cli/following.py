@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from headgate.cli.client import API, CONNECT_S, Client, refused
+from headgate.cli.client import CONNECT_S, Client, refused
 
 SILENT_S = 45.0  # three beats of the server
 AGAIN_S = 2.0  # until the server says otherwise
@@ -66,9 +66,7 @@ async def follow(
     reader = EventReader()
     timeout = httpx.Timeout(SILENT_S, connect=CONNECT_S)
     params = {} if campaign is None else {"campaign": campaign}
-    async with httpx.AsyncClient(
-        base_url=client.url + API, headers=client.headers, timeout=timeout, trust_env=client.proxies
-    ) as http:
+    async with httpx.AsyncClient(**client.how, timeout=timeout) as http:
         while True:
             place = {} if reader.last_id is None else {"Last-Event-ID": reader.last_id}
             try:

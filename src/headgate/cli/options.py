@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.cli.saying import explained
+from headgate.cli.saying import WRONG_USAGE, CommandError, explained, plain
 
 if TYPE_CHECKING:
     from headgate.cli.client import Client
@@ -43,6 +44,18 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON, one object per line, for machines.")]
 Most = Annotated[int, typer.Option("--limit", min=0, help="How many to list; 0 for all.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
+
+
+def somebody_is_there() -> None:
+    """Raises CommandError where nobody can say whether it is meant."""
+    if not sys.stdin.isatty():
+        raise CommandError("nobody is there to ask whether it is meant: say --yes", exit_code=WRONG_USAGE)
+
+
+def confirmed(question: str) -> bool:
+    """Whether somebody says yes. The question does not mix with results, which may go elsewhere."""
+    print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterable
 
 NEVER = math.inf
 STALE_MIN = 1024  # entries of the heap that may be stale however few items wait
@@ -57,6 +58,19 @@ class Timers:
         if due_s < item.entry_s:
             self._push(item)
             self._bound()
+
+    def set_all(self, due: Iterable[tuple[Timed, float]]) -> None:
+        """The same for many that do not wait yet: the heap is made once, in O(n)."""
+        entries = []
+        for number, (item, due_s) in enumerate(due, self._number + 1):
+            assert item.entry_s == NEVER > due_s
+            item.due_s = item.entry_s = due_s
+            item.entry_number = number
+            entries.append((due_s, number, item))
+        self._number += len(entries)
+        self._waiting += len(entries)
+        self._heap += entries
+        heapq.heapify(self._heap)
 
     def cancel(self, item: Timed) -> None:
         """Let `item` be due never."""

@@ -91,6 +91,11 @@ class Firmware:
         """Whether the version that runs came with the package last written."""
         return self.version != self._version_before
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether the server has heard that Execute of this package was taken."""
+        return self._confirmed
+
     def values(self) -> Values:
         """Object 5 as it is read."""
         values: Values = {(5, 0, 1): self.uri, (5, 0, 3): self.state, (5, 0, 5): self.result}

@@ -11,7 +11,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from headgate.engine.deduplication import Handle
@@ -49,12 +49,24 @@ class Owed:
 class Device(Timed):
     """What we keep of one device."""
 
-    __slots__ = ("endpoint", "heard_s", "owed", "queue", "registration", "silent", "tokens", "under_way")
+    __slots__ = (
+        "awake_s",
+        "endpoint",
+        "heard_s",
+        "owed",
+        "queue",
+        "registration",
+        "silent",
+        "tokens",
+        "under_way",
+    )
 
     def __init__(self, endpoint: str) -> None:
         super().__init__()
         self.endpoint = endpoint
         self.registration: Registration | None = None
+        self.awake_s: float | None = None
+        """How long it listens after an uplink; None: as long as all do."""
         self.heard_s = NEVER_HEARD_S
         """When its newest uplink came."""
         self.silent = False
@@ -131,6 +143,20 @@ class Devices:
         ends_s = registration.expires_s
         self._lifetimes.set(device, ends_s if ends_s + self._grace_s >= until_s else until_s - self._grace_s)
 
+    def restore(self, registrations: Iterable[Registration], *, until_s: float) -> None:
+        """Place these before any other, each kept `until_s` at least."""
+        assert not self._devices, "nobody is known yet"
+        ends_s = until_s - self._grace_s
+
+        def placed() -> Iterator[tuple[Device, float]]:
+            for registration in registrations:
+                device = self._devices[registration.endpoint] = Device(registration.endpoint)
+                self._by_location[registration.location] = self._by_remote[registration.remote] = device
+                device.registration = registration
+                yield device, max(registration.expires_s, ends_s)
+
+        self._lifetimes.set_all(placed())
+
     def alter(self, device: Device, registration: Registration) -> None:
         """The same registration, at another address or with other formats; it lives no longer for that."""
         before = device.registration
@@ -148,6 +174,7 @@ class Devices:
         self._leave_remote(device, registration.remote)
         self._lifetimes.cancel(device)
         device.registration = None
+        device.awake_s = None
         self.let_go(device)
         return registration
 

@@ -1,8 +1,8 @@
 """When a device can be reached. LwM2M 1.1 core, 6.5 (queue mode); its window as NB-IoT networks have it.
 
-A device in queue mode is awake for a while after each uplink, others always; neither is when an exchange with
-it was lost, until it is heard again. All of this follows from what is kept of the device and from `now`: no
-timer wakes us when a device falls asleep.
+A device in queue mode is awake for a while after each uplink, by its product for longer or shorter, others
+always; neither is when an exchange with it was lost, until it is heard again. All of this follows from what
+is kept of the device and from `now`: no timer wakes us when a device falls asleep.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Presence:
         registration = device.registration
         if registration is None or device.silent:
             return False
-        return not registration.queue_mode or now < device.heard_s + self._awake_s
+        return not registration.queue_mode or now < device.heard_s + self._window_s(device)
 
     def explain(self, device: Device, now: float) -> str:
         """One sentence: where it is, what waits for it, when to expect it."""
@@ -51,8 +51,11 @@ class Presence:
         if not registration.queue_mode:
             return f"always awake, last heard at {clock(device.heard_s)}"
         if self.awake(device, now):
-            return f"awake until {clock(device.heard_s + self._awake_s, seconds=True)}"
-        return f"asleep since {clock(device.heard_s + self._awake_s)}"
+            return f"awake until {clock(device.heard_s + self._window_s(device), seconds=True)}"
+        return f"asleep since {clock(device.heard_s + self._window_s(device))}"
+
+    def _window_s(self, device: Device) -> float:
+        return self._awake_s if device.awake_s is None else device.awake_s
 
 
 def waiting(device: Device) -> str:

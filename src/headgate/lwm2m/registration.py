@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from headgate.engine.endpoints import Remote
+from headgate.model import maker
 from headgate.wire.links import RegisteredObjects
 
 DEFAULT_LIFETIME_S = 86400
@@ -41,5 +43,12 @@ class Registration:
 
     def evolved(self, **changes: Any) -> Registration:
         """The same with some fields changed."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return Registration(**(values | changes))
+        registration = made(_values(self))
+        for name, value in changes.items():
+            _setters[name](registration, value)
+        return registration
+
+
+made = maker(Registration)
+_values = attrgetter(*(field.name for field in fields(Registration)))
+_setters = {field.name: getattr(Registration, field.name).__set__ for field in fields(Registration)}

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import random
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Any
 
 from headgate.engine.endpoints import Remote
 from headgate.engine.exchange import Exchange
@@ -46,6 +49,9 @@ FIRST_VERSION = (1, 0)
 SENDS = {ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR}
 
 REGISTER, SEND = b"rd", b"dp"
+
+COMMON = ("lifetime_s", "version", "binding", "objects", "formats")  # what devices of a kind have alike
+common = attrgetter(*COMMON)
 
 
 class Registry:
@@ -155,19 +161,24 @@ class Registry:
 
     # -- lifetimes --
 
-    def restore(self, registration: Registration, now: float) -> None:
-        """Know a registration that an earlier process knew, and wait for its device for a while at least."""
-        device = self._devices.make(registration.endpoint)
-        share = self._sharing.share
-        registration = registration.evolved(
-            endpoint=device.endpoint,
-            lifetime_s=share(registration.lifetime_s),
-            version=share(registration.version),
-            binding=share(registration.binding),
-            objects=share(registration.objects),
-            formats=share(registration.formats),
-        )
-        self._devices.place(device, registration, until_s=now + self._settings.grace_s)
+    def restore(self, registrations: Iterable[Registration], now: float) -> None:
+        """Know the registrations that an earlier process knew, and wait for each for a while at least."""
+        self._devices.restore(self._shared(registrations), until_s=now + self._settings.grace_s)
+
+    def _shared(self, registrations: Iterable[Registration]) -> Iterator[Registration]:
+        """The same with equal values shared. What is to be changed for that is looked up once for the same
+        values: to hash object links takes long.
+        """
+        known: dict[tuple[int, ...], tuple[Any, dict[str, Any]]] = {}
+        for registration in registrations:
+            values = common(registration)
+            identities = tuple(map(id, values))
+            if identities not in known:
+                kept = zip(COMMON, values, map(self._sharing.share, values), strict=True)
+                changes = {name: shared for name, value, shared in kept if shared is not value}
+                known[identities] = values, changes  # the values too, or others might have their identities
+            _, changes = known[identities]
+            yield registration.evolved(**changes) if changes else registration
 
     def expire(self, now: float) -> list[Happening]:
         """The registrations that end at `now`."""

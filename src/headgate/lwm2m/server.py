@@ -190,14 +190,22 @@ class LwM2mServer:
 
     def restore(self, registrations: Iterable[Registration], now: float) -> None:
         """Know the registrations that an earlier process knew. None of their devices has been heard yet."""
-        for registration in registrations:
-            self._registry.restore(registration, now)
+        self._registry.restore(registrations, now)
 
     def heard(self, endpoint: str, now: float) -> None:
         """The device is awake by other evidence: it asked for a block."""
         device = self._devices.find(endpoint)
         if device is not None:
             self._queue.reached(device, self._presence.heard(device, now), now)
+
+    def listens(self, endpoint: str, awake_s: float | None) -> None:
+        """How long this device listens after an uplink, as it is of a product that the caller knows.
+
+        None: as long as all do. Kept as long as it is registered; of one that is not, nothing is kept.
+        """
+        device = self._devices.find(endpoint)
+        if device is not None and device.registration is not None:
+            device.awake_s = awake_s
 
     # -- what the caller may ask --
 

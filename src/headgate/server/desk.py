@@ -14,6 +14,7 @@ from headgate.config import Setting, Settings, settings_of
 from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
+from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy
@@ -83,6 +84,13 @@ class ServerDesk:
         """Store it, beside the turns of the pump."""
         self._house.pump.check()
         await self._house.write(self._house.database.commit, batch)
+
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group."""
+        batch = Batch()
+        batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
+        await self.write(batch)
+        self._house.labelled(endpoint, product)
 
     # -- packages --
 

@@ -129,13 +129,24 @@ class EdgeDownloads:
             self._edge.segments.withdraw(download)
 
     def body(self, pid: bytes) -> memoryview | None:
-        """The bytes of a package that is loaded, for a segment that the edge did not answer."""
-        if pid not in self._loaded:
+        """The bytes of a package that is loaded, for a segment that the edge did not answer.
+
+        None where its file is gone or cut since: the device asks again, or its task ends at its deadline.
+        """
+        loaded = self._loaded.get(pid)
+        if loaded is None:
             return None
         body = self._bodies.get(pid)
         if body is None:
-            with self._find(pid).path.open("rb") as file:
-                body = self._bodies[pid] = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            try:
+                with self._find(pid).path.open("rb") as file:
+                    body = memoryview(mmap(file.fileno(), len(loaded.package), access=ACCESS_READ))
+            except (HeadgateError, OSError, ValueError) as error:
+                log.error(
+                    "a package's file has changed since it was loaded", pid=pid.hex(), reason=str(error)
+                )
+                return None
+            self._bodies[pid] = body
         return body
 
     # -- for the server --

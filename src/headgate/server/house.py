@@ -28,6 +28,7 @@ from headgate.server.directory import Directory
 from headgate.server.logs import logger
 from headgate.server.packages import Packages
 from headgate.server.pump import Pump
+from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.store.packages import PackageStore
@@ -174,8 +175,16 @@ class House:
         self.packages.restore(self.database)
         downloads = self.packages.downloads
         restore(self.orchestrator, self.database, self.lwm2m, downloads, self.clock.now())
+        for product in self.config.presence.awake_s_of:
+            for rows in self.database.chunks(tables.devices, where={"product": product}):
+                for row in rows:
+                    self.labelled(row.endpoint, product)
 
     # -- between the rooms --
+
+    def labelled(self, endpoint: str, product: str | None) -> None:
+        """An operator has said of which product a device is; None: of none."""
+        self.lwm2m.listens(endpoint, self.config.presence.awake_s_of.get(product or ""))
 
     def _datagram(self, address: bytes, control: bytes, datagram: bytes) -> None:
         self.pump.receive(address, control, datagram)
@@ -195,7 +204,12 @@ class House:
         """The event log would be the only table that grows for ever."""
         while True:
             before_s = self.clock.now() - self.config.store.events_keep_s
-            forget = partial(self.database.forget_events, before_s=before_s, limit=FORGOTTEN_AT_ONCE)
+            forget = partial(
+                self.database.forget_events,
+                before_s=before_s,
+                keep=self.config.store.events_max,
+                limit=FORGOTTEN_AT_ONCE,
+            )
             forgotten = 0
             try:
                 forgotten = await self.write(forget)

@@ -11,8 +11,9 @@ Invariants
     not acknowledged, so nothing is lost by waiting.
  4. What gathers is bounded: with GATHERED_MAX happenings uncommitted, datagrams are dropped and counted, as a
     full socket would drop them.
- 5. Any other exception is a bug: the pump stops where it stands, and the process with it. All that was
-    committed is whole, and a restart goes on from there; going on with half a turn in memory might not.
+ 5. Any other exception is a bug. One that a datagram meets before anything has gathered for it costs that
+    datagram (docs/adr/0020). After any other the pump stops where it stands, and the process with it: what
+    was committed is whole, and a restart goes on from there; going on with half a turn in memory might not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, Protocol
 
 from headgate.errors import StoreError
 from headgate.lwm2m.happenings import Happening
+from headgate.server.bugs import Bugs
 from headgate.server.clock import Time
 from headgate.server.logs import logger
 
@@ -82,6 +84,10 @@ class Decisions(Protocol):
     def committed(self, turn: Any, now: float) -> None:
         """Do what the turn deserves: it is stored."""
 
+    @property
+    def gathered(self) -> int:
+        """How much has gathered since the last turn."""
+
 
 class Pump:
     """Runs between `start` and `close`, on the running loop."""
@@ -119,6 +125,7 @@ class Pump:
         self._waiters: list[asyncio.Future[None]] = []  # for the turn that gathers
         self._turn_waiters: list[asyncio.Future[None]] = []  # for the one that is committed
         self._closing = False
+        self._bugs = Bugs()
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the pump is closed; with the exception when it stopped by a bug."""
         self.counts: Counter[str] = Counter()
@@ -168,11 +175,15 @@ class Pump:
             self.counts["dropped while the store was behind"] += 1
             return
         now = self._clock.now()
+        gathered = self._decisions.gathered
         try:
             self._take_in(self._messages.receive((address, control), datagram, now), now)
         except Exception as error:
-            self.fail(error)
-            return
+            if self._decisions.gathered != gathered:
+                self.fail(error)
+                return
+            self.counts["dropped by a bug"] += 1
+            self._bugs.met(error, address, datagram, now)
         self.wake()
 
     def downloading(self, endpoint: str, pid: bytes, *, started: bool) -> None:

@@ -51,7 +51,7 @@ def timers_of(config: Config) -> Timers:
 
 def lwm2m_of(config: Config) -> LwM2mSettings:
     """What is kept of devices, and how long they are taken to be awake."""
-    return made("lwm2m", LwM2mSettings, **dict(config.lwm2m), **dict(config.presence))
+    return made("lwm2m", LwM2mSettings, **dict(config.lwm2m), awake_s=config.presence.awake_s)
 
 
 def orchestrator_of(config: Config) -> OrchestratorSettings:

@@ -17,7 +17,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, make_url, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    func,
+    make_url,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy import Row as Tuple
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 
@@ -97,10 +109,14 @@ class Database:
             self._number += 1
             self._unheard = None
 
-    def forget_events(self, *, before_s: float, limit: int) -> int:
-        """Delete events before that time, of the `limit` oldest ones; returns how many were deleted."""
+    def forget_events(self, *, before_s: float, keep: int, limit: int) -> int:
+        """Delete events before that time, and all but the `keep` newest, of the `limit` oldest ones.
+
+        Returns how many were deleted. Numbers that the database has left out count as kept.
+        """
         oldest = select(events.c.id, events.c.at_s).order_by(events.c.id).limit(limit).subquery()
-        old = select(oldest.c.id).where(oldest.c.at_s < before_s)
+        last = select(func.max(events.c.id)).scalar_subquery()
+        old = select(oldest.c.id).where(or_(oldest.c.at_s < before_s, oldest.c.id <= last - keep))
         with self._mending():
             writer = self._writer or self._connect()
             with writer.begin():
@@ -206,13 +222,19 @@ class Database:
         return found[0] if found else None
 
     def chunks(
-        self, table: Table, *, where: Mapping[str, Any] | None = None, size: int = CHUNK_ROWS
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] = (),
+        where: Mapping[str, Any] | None = None,
+        size: int = CHUNK_ROWS,
     ) -> Iterator[Sequence[Tuple[Any]]]:
-        """All rows that have these values, in chunks and no order: tuples of the table's columns in order.
+        """All rows that have these values, in chunks and no order: tuples of these columns, or of all.
 
         All as of the moment when the first chunk is asked for.
         """
-        query = select(table).where(having(table, where))
+        query = select(*(table.c[name] for name in columns or table.columns.keys()))
+        query = query.where(having(table, where))
         with self.reading() as reader, reader.execution_options(yield_per=size).execute(query) as result:
             yield from result.partitions()
 

@@ -23,7 +23,7 @@ Invariants
  5. A line is served in order. In scope CELL everyone has his turn too: who has aged and is the oldest lets
     nobody pass, and holders end, since every task does.
 
-Each operation takes O(log n), n being the tasks of a pool or, for `silent`, the pools.
+Each operation takes O(log n) comparisons, n being the tasks of a pool or, for `silent`, the pools.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from headgate.upgrade.line import Key, Line
 from headgate.upgrade.radio import Cell, RadioClass
-from headgate.upgrade.task import MINUTE_S, State, Task
+from headgate.upgrade.task import HOLDING, MINUTE_S, State, Task
 
 
 class Scope(StrEnum):
@@ -156,10 +156,27 @@ class Admission:
         self._pools: dict[Group | Cell, _Pool] = {}
         self._changed: dict[Group | Cell, None] = {}  # pools in which somebody may have become next
         self._contended = Line()  # the longest sleeper of each pool in which others wait
-        for task in tasks:
-            self.settle(task)
+        self.restore(tasks)
 
     # -- what the orchestrator calls --
+
+    def restore(self, tasks: Iterable[Task]) -> None:
+        """Settle all tasks of a restart, before any other: each line is put in order once."""
+        assert not self._stands, "nobody has a place yet"
+        waiting: dict[Group, list[Key]] = {}
+        for task in tasks:
+            stand = self._stand_of(task)
+            if stand is None:
+                continue
+            self._stands[task.id] = stand
+            if stand.holds:
+                self._hold(self._pool(stand.group), stand)
+            else:
+                waiting.setdefault(stand.group, []).append(stand.key)
+        for group, keys in waiting.items():
+            self._pool(group).lines[group] = Line(keys)
+        for name, pool in list(self._pools.items()):
+            self._touched(name, pool)
 
     def settle(self, task: Task) -> None:
         """Give the task the place that it says it has. Saying the same again changes nothing."""
@@ -251,19 +268,17 @@ class Admission:
 
     def _stand_of(self, task: Task) -> _Stand | None:
         """Where a task stands by its own account."""
-        holds = task.state.holds_slot
-        if not holds and task.state is not State.WAIT_SLOT:
+        state = task.state
+        holds = state in HOLDING
+        if not holds and state is not State.WAIT_SLOT:
             return None
         radio = task.radio
-        assert radio is not None, f"{task.id} is in {task.state} without a measurement"
-        assert radio.cell is not None, f"{task.id} is in {task.state} without a cell"
-        assert radio.radio_class is not None, f"{task.id} is in {task.state} without a class"
-        return _Stand(
-            group=(radio.cell, radio.radio_class),
-            key=(task.queued_s, task.id),
-            holds=holds,
-            asleep=(task.entered_s, task.id) if task.state is State.WAIT_AWAKE else None,
-        )
+        assert radio is not None, f"{task.id} is in {state} without a measurement"
+        cell, radio_class = radio.cell, radio.radio_class
+        assert cell is not None, f"{task.id} is in {state} without a cell"
+        assert radio_class is not None, f"{task.id} is in {state} without a class"
+        asleep = (task.entered_s, task.id) if state is State.WAIT_AWAKE else None
+        return _Stand((cell, radio_class), (task.queued_s, task.id), holds, asleep)
 
     def _pool_name(self, group: Group) -> Group | Cell:
         return group if self.limits.scope is Scope.CLASS else group[0]
@@ -279,18 +294,22 @@ class Admission:
         pool = self._pool(stand.group)
         self._stands[task_id] = stand
         if stand.holds:
-            pool.used += self._weight[stand.group[1]]
-            pool.held[stand.group] = pool.held.get(stand.group, 0) + 1
-            if stand.asleep is not None:
-                pool.asleep.add(stand.asleep)
+            self._hold(pool, stand)
         else:
             if stand.group not in pool.lines:
                 pool.lines[stand.group] = Line()
             pool.lines[stand.group].add(stand.key)
-        self._touched(stand.group, pool)
+        self._touched(self._pool_name(stand.group), pool)
+
+    def _hold(self, pool: _Pool, stand: _Stand) -> None:
+        pool.used += self._weight[stand.group[1]]
+        pool.held[stand.group] = pool.held.get(stand.group, 0) + 1
+        if stand.asleep is not None:
+            pool.asleep.add(stand.asleep)
 
     def _leave(self, task_id: str, stand: _Stand) -> None:
-        pool = self._pools[self._pool_name(stand.group)]
+        name = self._pool_name(stand.group)
+        pool = self._pools[name]
         del self._stands[task_id]
         if stand.holds:
             pool.used -= self._weight[stand.group[1]]
@@ -305,11 +324,10 @@ class Admission:
             line.remove(stand.key)
             if not len(line):
                 del pool.lines[stand.group]
-        self._touched(stand.group, pool)
+        self._touched(name, pool)
 
-    def _touched(self, group: Group, pool: _Pool) -> None:
+    def _touched(self, name: Group | Cell, pool: _Pool) -> None:
         """Keep what is known about all pools in step with one of them."""
-        name = self._pool_name(group)
         contended = pool.asleep.first() if pool.lines else None
         if contended != pool.contended:
             if pool.contended is not None:

@@ -38,7 +38,7 @@ from headgate.upgrade.events import (
     VersionRefused,
     VersionReported,
 )
-from headgate.upgrade.frames import SAID, Body, saying, subscribed, subscribing
+from headgate.upgrade.frames import QUESTIONS, SAID, Body, saying, subscribed, subscribing
 from headgate.upgrade.object5 import (
     CancelObservation,
     CancelUpdate,
@@ -71,6 +71,7 @@ from headgate.upgrade.object19 import (
     NotificationRefused,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SubscribeData,
     SubscriptionRefused,
 )
@@ -227,7 +228,8 @@ DONE: Mapping[type[Effect], Event] = {
     ExecuteUpdate: ExecuteAccepted(),
     CancelObservation: ObservationEnded(),
     CancelUpdate: DeviceHeard(),
-    **dict.fromkeys(SAID, FrameDelivered()),
+    **dict.fromkeys(QUESTIONS, QuestionDelivered()),
+    **dict.fromkeys(ANSWERS, FrameDelivered()),
 }
 """Commands that are done when the device took them."""
 REFUSALS: Mapping[type[Effect], type[Refusal]] = {
@@ -318,7 +320,7 @@ def number_of(value: Value | None) -> Numbers | None:
 def text_of(value: Value | None) -> str | None:
     r"""The string that a value is. Devices pad versions with zero bytes.
 
-    A longer one than TEXT_MAX is of no use, and PostgreSQL stores none with a zero inside.
+    A longer one than TEXT_MAX is of no use, and a database may store none with a zero inside.
 
     >>> text_of("V1.0"), text_of(b"V1.0\x00\x00"), text_of(7), text_of(b"\xff"), text_of("V1\0x")
     ('V1.0', 'V1.0', None, None, None)

@@ -28,7 +28,9 @@ from headgate.wire.formats import ContentFormat
 from headgate.wire.pcp import DOWNLINK, UPLINK, count, encode, identify_uplink
 from headgate.wire.pcp_messages import ResultCode, Sender
 
-SAID: frozenset[type[Effect]] = frozenset({QueryVersion, NotifyVersion, ExecuteUpgrade}) | ANSWERS
+QUESTIONS: frozenset[type[Effect]] = frozenset({QueryVersion, NotifyVersion, ExecuteUpgrade})
+"""Effects that are frames, and are answered by others."""
+SAID = QUESTIONS | ANSWERS
 """Effects that are frames."""
 Body = bytes | memoryview
 """Of a package."""

@@ -33,7 +33,7 @@ The states. Between the broken lines a slot of the cell is held.
 
 That is firmware. Software has SUBSCRIBE after QUERY_VERSION, and between the slot and UPDATING
 
-    NOTIFY --> WAIT_START (--> COMPARE) --> DOWNLOADING --> EXECUTE
+    NOTIFY --> WAIT_START (--> COMPARE) --> DOWNLOADING --> EXECUTE (--> CHECK_EXECUTE)
 
 FAILED and CANCELLED are entered from everywhere. `docs/negotiation.md` is drawn from the tables themselves.
 
@@ -69,7 +69,7 @@ What may be trusted in each state, beside what could be trusted before
     WAIT_START     it took the URI or the notification at `stage_s`; it has not begun
     DOWNLOADING    it has begun; `stage_s` is still when it took the URI
     EXECUTE        it said Downloaded; whether it heard of Execute is not known
-    CHECK_EXECUTE  it refused Execute, or was not heard; why is not known
+    CHECK_EXECUTE  it refused Execute, or was not heard; why is not known. Software: it registered since 23
     WAIT_EXECUTE   it said Downloaded, and then Downloading: our acknowledgement was lost
     UPDATING       it took Execute at `stage_s`, or goes on by itself
     READ_RESULT    it may be through: `reading` is what it said since

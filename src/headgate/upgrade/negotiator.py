@@ -258,10 +258,11 @@ class Negotiator:
                 self._gathering.act(partial(self.grant, active))
             case WithdrawSegments():
                 self._gathering.act(partial(self._withdraw_segments, task.endpoint, task.plan.pid))
-            case EnsureSubscription():
-                if not self._subscriptions.stands(task.endpoint):
-                    self._questions.ask(active, SubscribeData(), now)
-                    self._questions.put_behind(active, now)
+            case EnsureSubscription() if self._subscriptions.stands(task.endpoint):
+                pass
+            case EnsureSubscription() | SubscribeData():
+                self._questions.ask(active, SubscribeData(), now)
+                self._questions.put_behind(active, now)
             case WithdrawDownload():
                 self._leave(active).pid = task.plan.pid
             case AnnounceOutcome():

@@ -87,7 +87,12 @@ def cause_of(message: MessageCode, result: int) -> tuple[Failure, Detail]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameDelivered(Uplink):
-    """A Write of 19/1/0 was answered 2.04: the frame is in the device. What it says to it comes later."""
+    """The Write of an answer of ours was answered 2.04: it is in the device, which may say more or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionDelivered(Uplink):
+    """The same for 19, 20 or 23: the question is in the device. What it says to it comes later, or never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +163,10 @@ NOTIFICATION_ANSWERS: frozenset[type[Event]] = frozenset(
 REQUESTS: frozenset[type[Event]] = frozenset({SegmentRequested, DownloadReported, UpgradeReported})
 """What the device asks, and is owed an answer to."""
 OWN: frozenset[type[Event]] = (
-    SUBSCRIPTION_ANSWERS | NOTIFICATION_ANSWERS | REQUESTS | {FrameDelivered, ExecuteDeclined}
+    SUBSCRIPTION_ANSWERS
+    | NOTIFICATION_ANSWERS
+    | REQUESTS
+    | {FrameDelivered, QuestionDelivered, ExecuteDeclined}
 )
 
 

@@ -10,7 +10,7 @@ its campaign went on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from headgate.engine.timers import Timers
@@ -27,24 +27,37 @@ class Places:
         self._roster = roster
         self._timers = timers
 
+    def restore(self, actives: Iterable[Active]) -> None:
+        """Settle all tasks of a restart, before any other."""
+        self._admission.restore(active.task for active in actives if self._has_place(active))
+
     def settle(self, active: Active) -> None:
         """Give the task the place that it says it has."""
+        if self._has_place(active):
+            self._admission.settle(active.task)
+        else:
+            self._admission.leave(active.task_id)
+
+    def _has_place(self, active: Active) -> bool:
+        """Whether nobody keeps the task from its place; who stands in line is noted, and who is withheld."""
         running, task = active.running, active.task
         if task.state is not State.WAIT_SLOT:
             running.lined.pop(task.id, None)
-            self._admission.settle(task)
-        elif running.may_begin and not running.withheld:
+            return True
+        if running.may_begin and not running.withheld:
             running.lined[task.id] = active
-            self._admission.settle(task)
-        else:  # behind those who are being let in
-            self.withhold(active)
+            return True
+        self._note_withheld(active)  # behind those who are being let in
+        return False
 
     def withhold(self, active: Active) -> None:
         """Take a task out of its line, or from the slot that it was just given."""
-        running, task = active.running, active.task
-        running.lined.pop(task.id, None)
-        self._admission.leave(task.id)
-        heappush(running.withheld, (task.queued_s, task.id))
+        self._admission.leave(active.task_id)
+        self._note_withheld(active)
+
+    def _note_withheld(self, active: Active) -> None:
+        active.running.lined.pop(active.task_id, None)
+        heappush(active.running.withheld, (active.task.queued_s, active.task_id))
 
     def lined(self, running: Running) -> Iterator[Active]:
         """Those of a campaign that stand in line, one by one, as long as they shall not."""

@@ -7,12 +7,13 @@ writes it; a value that is none of ours is a KeyError or ValueError, and stops a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
 from headgate.lwm2m.registration import Registration
+from headgate.lwm2m.registration import made as registration_made
 from headgate.upgrade.events import Effect, ReadCell, ReadRadio
 from headgate.upgrade.failure import Detail, Failure
 from headgate.upgrade.object5 import (
@@ -30,10 +31,10 @@ from headgate.upgrade.object5 import (
 )
 from headgate.upgrade.object19 import ExecuteUpgrade, NotifyVersion, QueryVersion, SubscribeData
 from headgate.upgrade.radio import Cell, Measurement, RadioClass
-from headgate.upgrade.task import NOTHING_READ, Kind, Mark, Plan, Reading, State, Task, Timers
+from headgate.upgrade.task import NOTHING_READ, Kind, Mark, Plan, Reading, State, Task, Timers, made
 from headgate.wire.links import RegisteredObjects, parse_objects, write_objects
 
-Row = Mapping[str, Any]
+Values = Sequence[Any]
 
 STATES: Mapping[str, State] = {state.value: state for state in State}
 FAILURES: Mapping[str | None, Failure | None] = {None: None, **{each.value: each for each in Failure}}
@@ -125,43 +126,71 @@ def task_row(task: Task, *, campaign_id: str, attempt: int, created_s: float) ->
     return row
 
 
-def task_of(row: Row, plan: Plan) -> Task:
-    """The task of a row; `plan` is its campaign's."""
-    radio: Measurement | None = None
-    radio_class = row["radio_class"]
-    if radio_class is not None:
-        cell_id, smcc, smnc = row["cell_id"], row["smcc"], row["smnc"]
-        radio = Measurement(
-            cell=None if cell_id is None else Cell(cell_id, smcc, smnc),
-            rsrp_dbm=row["rsrp_dbm"],
-            sinr_db=row["sinr_db"],
-            radio_class=CLASSES[radio_class],
-            smcc=smcc,
-            smnc=smnc,
+ORIGIN = ("id", "endpoint", "uri", "campaign_id", "attempt", "created_s")
+PLACE = ("state", "entered_s", "stage_s", "deadline_s", "measured_s", "waiting_s", "queued_s")
+RADIO = ("cell_id", "smcc", "smnc", "rsrp_dbm", "sinr_db", "radio_class")
+SAID = ("version", "state_seen_s", "reading", "refused", "marks")
+END = ("failure", "detail_at", "detail_code", "detail_note")
+TASK_COLUMNS = (*ORIGIN, *PLACE, *RADIO, *SAID, *END)
+
+
+def tasks_of(rows: Iterable[Values], plans: Mapping[str, Plan]) -> Iterator[tuple[Task, str, int, float]]:
+    """The tasks of rows of TASK_COLUMNS: each with its campaign, attempt and creation. `plans`: by campaign.
+
+    Values that are equal are one: a fleet has few versions, and many devices in each cell.
+    """
+    places, radios, saids = len(ORIGIN), len(ORIGIN + PLACE), len(ORIGIN + PLACE + RADIO)
+    ends = len(TASK_COLUMNS) - len(END)
+    measurements: dict[Values, Measurement | None] = {}
+    cells: dict[Cell, Cell] = {}
+    versions: dict[str | None, str | None] = {}
+    for row in rows:
+        id, endpoint, uri, campaign_id, attempt, created_s = row[:places]
+        state, entered_s, stage_s, deadline_s, measured_s, waiting_s, queued_s = row[places:radios]
+        measured = row[radios:saids]
+        version, state_seen_s, reading, refused, marks = row[saids:ends]
+        failure, detail_at, detail_code, detail_note = row[ends:]
+        if measured not in measurements:
+            measurements[measured] = measurement_of(measured, cells)
+        task = made(
+            (
+                id,
+                endpoint,
+                plans[campaign_id],
+                uri,
+                STATES[state],
+                entered_s,
+                stage_s,
+                deadline_s,
+                measurements[measured],
+                measured_s,
+                waiting_s,
+                queued_s,
+                versions.setdefault(version, version),
+                state_seen_s,
+                reading_of(reading) if reading else NOTHING_READ,
+                refused,
+                marks_of(marks),
+                FAILURES[failure],
+                None if detail_at is None else Detail(at=detail_at, code=detail_code, note=detail_note),
+            )
         )
-    detail: Detail | None = None
-    if row["detail_at"] is not None:
-        detail = Detail(at=row["detail_at"], code=row["detail_code"], note=row["detail_note"])
-    return Task(
-        id=row["id"],
-        endpoint=row["endpoint"],
-        plan=plan,
-        uri=row["uri"],
-        state=STATES[row["state"]],
-        entered_s=row["entered_s"],
-        stage_s=row["stage_s"],
-        deadline_s=row["deadline_s"],
-        radio=radio,
-        measured_s=row["measured_s"],
-        waiting_s=row["waiting_s"],
-        queued_s=row["queued_s"],
-        version=row["version"],
-        state_seen_s=row["state_seen_s"],
-        reading=reading_of(row["reading"]) if row["reading"] else NOTHING_READ,
-        refused=row["refused"],
-        marks=marks_of(row["marks"]),
-        failure=FAILURES[row["failure"]],
-        detail=detail,
+        yield task, campaign_id, attempt, created_s
+
+
+def measurement_of(values: Values, cells: dict[Cell, Cell]) -> Measurement | None:
+    """The measurement of columns RADIO; its cell is the equal one of `cells`, where there is one."""
+    cell_id, smcc, smnc, rsrp_dbm, sinr_db, radio_class = values
+    if radio_class is None:
+        return None
+    cell = None if cell_id is None else Cell(cell_id, smcc, smnc)
+    return Measurement(
+        cell=None if cell is None else cells.setdefault(cell, cell),
+        rsrp_dbm=rsrp_dbm,
+        sinr_db=sinr_db,
+        radio_class=CLASSES[radio_class],
+        smcc=smcc,
+        smnc=smnc,
     )
 
 
@@ -255,24 +284,45 @@ def registration_row(registration: Registration, *, heard_s: float) -> dict[str,
     }
 
 
-def registration_of(row: Row) -> Registration:
-    """The registration of a row."""
-    major, _, minor = row["lwm2m_version"].partition(".")
-    formats = json.loads(row["formats"]) if row["formats"] else ()
-    return Registration(
-        endpoint=row["endpoint"],
-        location=row["location"],
-        registered_s=row["registered_s"],
-        expires_s=row["expires_s"],
-        lifetime_s=row["lifetime_s"],
-        version=(int(major), int(minor)),
-        binding=row["binding"],
-        queue_mode=row["queue_mode"],
-        sms=row["sms"],
-        objects=objects_of(row["links"]),
-        remote=(row["address"], row["control"]),
-        formats=tuple((kind, accept) for kind, accept in formats),
-    )
+OWN = ("endpoint", "location", "registered_s", "expires_s", "sms", "address", "control")
+ALIKE = ("lifetime_s", "lwm2m_version", "binding", "queue_mode", "links", "formats")
+REGISTRATION_COLUMNS = (*OWN, *ALIKE)
+
+
+def registrations_of(rows: Iterable[Values]) -> Iterator[Registration]:
+    """The registrations of rows of REGISTRATION_COLUMNS. What devices of a kind have alike is one."""
+    alike = len(OWN)
+    known: dict[Values, Values] = {}
+    for row in rows:
+        endpoint, location, registered_s, expires_s, sms, address, control = row[:alike]
+        told = row[alike:]
+        if told not in known:
+            known[told] = alike_of(told)
+        lifetime_s, version, binding, queue_mode, objects, formats = known[told]
+        yield registration_made(
+            (
+                endpoint,
+                location,
+                registered_s,
+                expires_s,
+                lifetime_s,
+                version,
+                binding,
+                queue_mode,
+                sms,
+                objects,
+                (address, control),
+                formats,
+            )
+        )
+
+
+def alike_of(values: Values) -> Values:
+    """What columns ALIKE mean."""
+    lifetime_s, version, binding, queue_mode, links, formats = values
+    major, _, minor = version.partition(".")
+    worked = tuple((kind, accept) for kind, accept in json.loads(formats)) if formats else ()
+    return lifetime_s, (int(major), int(minor)), binding, queue_mode, objects_of(links), worked
 
 
 @lru_cache(PRODUCTS_MAX)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from headgate.lwm2m.server import LwM2mServer
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -30,7 +32,14 @@ from headgate.upgrade.negotiator import Downloads
 from headgate.upgrade.object5 import WithdrawDownload
 from headgate.upgrade.object19 import EnsureSubscription, SubscribeData
 from headgate.upgrade.orchestrator import Orchestrator
-from headgate.upgrade.records import effect_of, registration_of, task_of
+from headgate.upgrade.records import (
+    REGISTRATION_COLUMNS,
+    TASK_COLUMNS,
+    Values,
+    effect_of,
+    registrations_of,
+    tasks_of,
+)
 from headgate.upgrade.task import Mark
 from headgate.wire.pcp import UPLINK
 from headgate.wire.resources import Path
@@ -40,7 +49,7 @@ def restore(
     orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, downloads: Downloads, now: float
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
-    lwm2m.restore((registration_of(row) for row in rows_of(database, tables.devices)), now)
+    lwm2m.restore(registrations_of(values_of(database, tables.devices, REGISTRATION_COLUMNS)), now)
     restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
     restore_effects(orchestrator, database)
@@ -70,6 +79,8 @@ def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
     task, questions = active.task, orchestrator.questions
     row = TABLES[task.plan.kind].rows[task.state]
     own = row.asking()
+    if not (own or row.resume or active.pending):
+        return
     asked = resume(task)
     if EnsureSubscription in own:
         own = (*own, SubscribeData)  # what that comes to
@@ -84,12 +95,16 @@ def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
         orchestrator.negotiator.begin(active, effect, now)
 
 
+def values_of(database: Database, table: Table, columns: Sequence[str], **where: Any) -> Iterator[Values]:
+    """These columns of all rows that have these values: of 100,000 rows no dict is made."""
+    return chain.from_iterable(database.chunks(table, columns=columns, where=where))
+
+
 def rows_of(database: Database, table: Table, **where: Any) -> Iterator[dict[str, Any]]:
-    """All rows that have these values."""
-    names = [column.name for column in table.columns]
-    for chunk in database.chunks(table, where=where):
-        for row in chunk:
-            yield dict(zip(names, row, strict=True))
+    """All rows that have these values, by their columns."""
+    names = table.columns.keys()
+    for values in values_of(database, table, names, **where):
+        yield dict(zip(names, values, strict=True))
 
 
 def restore_campaigns(orchestrator: Orchestrator, database: Database, now: float) -> None:
@@ -103,18 +118,19 @@ def restore_campaigns(orchestrator: Orchestrator, database: Database, now: float
 
 def restore_tasks(orchestrator: Orchestrator, database: Database) -> dict[str, list[Active]]:
     """Active tasks, their deadlines and slots. Returns those that have not begun, by campaign."""
-    roster, timers, places = orchestrator.roster, orchestrator.timers, orchestrator.negotiator.places
+    roster = orchestrator.roster
     created: dict[str, list[Active]] = {}
-    for row in rows_of(database, tables.tasks, active=True):
-        running = roster.running[row["campaign_id"]]
-        task = task_of(row, running.campaign.plan)
-        active = Active(task, running, row["attempt"], row["created_s"])
+    plans = {name: running.campaign.plan for name, running in roster.running.items()}
+    rows = values_of(database, tables.tasks, TASK_COLUMNS, active=True)
+    for task, campaign_id, attempt, created_s in tasks_of(rows, plans):
+        active = Active(task, roster.running[campaign_id], attempt, created_s)
         roster.enter(active)
-        if task.deadline_s is not None:
-            timers.set(active, task.deadline_s)
-        else:
-            created.setdefault(row["campaign_id"], []).append(active)
-        places.settle(active)
+        if task.deadline_s is None:
+            created.setdefault(campaign_id, []).append(active)
+    actives = roster.active.values()
+    dated = ((each, each.task.deadline_s) for each in actives)
+    orchestrator.timers.set_all((each, due_s) for each, due_s in dated if due_s is not None)
+    orchestrator.negotiator.places.restore(actives)
     return created
 
 
@@ -151,8 +167,10 @@ def restore_observations(
     orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, now: float
 ) -> None:
     """Tokens that devices may still use, the oldest first."""
+    path_of = cache(Path.parse)  # of few that there are
+    uplink = str(UPLINK)
     for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
-        if row["path"] == str(UPLINK):
+        if row["path"] == uplink:
             orchestrator.subscriptions.restore(row, now)
             continue
         asker = orchestrator.roster.askers.get(row["task_id"])
@@ -160,4 +178,4 @@ def restore_observations(
             orchestrator.gathering.delete(tables.observations, (row["token"],))
             continue
         asker.tokens.append(row["token"])
-        lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"], now)
+        lwm2m.remember(row["endpoint"], path_of(row["path"]), row["token"], now)

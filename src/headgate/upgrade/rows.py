@@ -100,6 +100,9 @@ def registered(*effects: Effect) -> Choice:
     return noted
 
 
+NOT_BEGUN = Failed(Failure.UPDATE_START_TIMEOUT)
+
+
 def executing(
     *,
     step: int,
@@ -108,6 +111,7 @@ def executing(
     on: Entries,
     ignored: Events,
     resume: tuple[Effect, ...] | None = None,
+    passed: Way = NOT_BEGUN,
 ) -> Row:
     """EXECUTE: the accepted command leads to UPDATING. To be added: ExecuteRefused, DeviceRegistered."""
     return Row(
@@ -117,9 +121,7 @@ def executing(
         enter=enter,
         resume=resume,
         stage=Stage.EXECUTE,
-        deadline=Deadline(
-            timer="update_start_s", since=Since.STAGE, passed=Failed(Failure.UPDATE_START_TIMEOUT)
-        ),
+        deadline=Deadline(timer="update_start_s", since=Since.STAGE, passed=passed),
         on={
             **CANCELLABLE,
             CommandReset: Failed(Failure.NOT_ONLINE),

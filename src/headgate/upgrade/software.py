@@ -8,7 +8,10 @@ What the order of the rows rests on
 - Between 20 and the next Register what 19 says proves nothing: some devices name the target version from the
   notification on.
 - A question is one Write, done when the Write is answered; its own answer comes later, or not. So each state
-  that waits for one repeats its question: at another uplink after 30 s, and not more than twice.
+  that waits for one repeats its question: at another uplink 30 s after it was there, and not more than twice.
+- What a device says by NON may be lost, and one that was not heard may tell nothing any more. The last
+  repetition goes with a new observation; and the answer to 23 and the report may both be missing, while a
+  Register tells of an update: CHECK_EXECUTE.
 - Reports are answered whatever the state, since devices repeat them until they are.
 """
 
@@ -29,6 +32,7 @@ from headgate.upgrade.events import (
     DeviceRegistered,
     DownloadProgressed,
     DownloadStarted,
+    ExecuteAccepted,
     ExecuteRefused,
     VersionRefused,
     VersionReported,
@@ -51,6 +55,7 @@ from headgate.upgrade.object19 import (
     NotificationRefused,
     NotifyVersion,
     QueryVersion,
+    QuestionDelivered,
     SegmentRequested,
     SubscribeData,
     SubscriptionRefused,
@@ -62,6 +67,7 @@ from headgate.upgrade.rows import (
     ASKED,
     CANCELLABLE,
     NEEDED,
+    PAST,
     Entries,
     checking,
     endings,
@@ -76,6 +82,7 @@ from headgate.upgrade.software_choices import (
     begun,
     declined,
     declined_in_download,
+    delivered,
     download_of_another_task,
     downloaded,
     downloaded_again,
@@ -84,9 +91,11 @@ from headgate.upgrade.software_choices import (
     ended,
     execute_declined,
     newest_version,
+    not_begun,
     progressed,
     registered_while_executing,
     returned,
+    returned_with,
     segment_again,
     segment_requested,
     segment_too_early,
@@ -108,10 +117,17 @@ ASIDES: Entries = {
     UpgradeReported: upgrade_of_another_task,
 }
 QUERYING: Entries = {
+    QuestionDelivered: delivered,
     DeviceRegistered: after_register(QueryVersion()),
     DeviceHeard: again(QueryVersion()),
 }
 """Where the answer to 19 is waited for."""
+NOTIFYING: Entries = {
+    QuestionDelivered: delivered,
+    DeviceRegistered: after_register(NotifyVersion()),
+    DeviceHeard: again(NotifyVersion()),
+}
+"""The same for 20."""
 BEGUN: Entries = {
     SegmentRequested: begun,
     DownloadStarted: State.DOWNLOADING,
@@ -124,7 +140,7 @@ BEFORE = these(
     BEGINNINGS, SLOTS, RADIO_ANSWERS, SUBSCRIPTION_ANSWERS, EXECUTE_ANSWERS, ExecuteDeclined, FrameDelivered
 )
 """Of earlier states and of earlier tasks, and what says too little, until the package is in the device."""
-LATE = these(SUBSCRIPTION_ANSWERS, NOTIFICATION_ANSWERS, FrameDelivered)
+LATE = these(SUBSCRIPTION_ANSWERS, NOTIFICATION_ANSWERS, FrameDelivered, QuestionDelivered)
 """The same after that."""
 STARTING = Failed(Failure.DOWNLOAD_START_TIMEOUT)
 
@@ -162,6 +178,7 @@ SOFTWARE = Negotiation(
                 BEFORE - SUBSCRIPTION_ANSWERS,
                 NOTIFICATION_ANSWERS,
                 VERSION_ANSWERS,
+                QuestionDelivered,
                 DOWNLOADS,
                 CommandUnanswered,
                 DeviceHeard,
@@ -180,8 +197,7 @@ SOFTWARE = Negotiation(
                 NotificationAccepted: State.WAIT_START,
                 NotificationDeclined: declined,
                 NotificationRefused: Failed(Failure.NOT_ONLINE),
-                DeviceRegistered: after_register(NotifyVersion()),
-                DeviceHeard: again(NotifyVersion()),
+                **NOTIFYING,
             },
             ignored=these(BEFORE, VERSION_ANSWERS, CommandUnanswered),
         ),
@@ -205,14 +221,14 @@ SOFTWARE = Negotiation(
             waits="the device to begin its download",
             resume=(EnsureSubscription(),),
             stage=Stage.DOWNLOAD,
+            marks=frozenset({Mark.DELIVERED}),  # it has answered 20
             deadline=Deadline(timer="download_start_s", since=Since.STAGE, passed=STARTING),
             on={
                 **CANCELLABLE,
                 **NEEDED,
                 **BEGUN,
                 NotificationDeclined: declined,
-                DeviceRegistered: after_register(NotifyVersion()),
-                DeviceHeard: again(NotifyVersion()),
+                **NOTIFYING,
             },
             ignored=these(
                 BEFORE,
@@ -250,6 +266,7 @@ SOFTWARE = Negotiation(
                 VERSION_ANSWERS,
                 NotificationAccepted,
                 NotificationRefused,
+                QuestionDelivered,
                 DownloadStarted,
                 CommandReset,
                 CommandUnanswered,
@@ -259,7 +276,9 @@ SOFTWARE = Negotiation(
             step=12,
             at="PCP 23",
             enter=(ExecuteUpgrade(),),
+            passed=not_begun,
             on={
+                QuestionDelivered: delivered,
                 ExecuteDeclined: execute_declined,
                 ExecuteRefused: Failed(Failure.NOT_ONLINE),
                 SegmentRequested: segment_again,
@@ -268,7 +287,26 @@ SOFTWARE = Negotiation(
                 DeviceRegistered: registered_while_executing,
                 DeviceHeard: again(ExecuteUpgrade()),
             },
-            ignored=LATE,
+            ignored=LATE - {QuestionDelivered},
+        ),
+        State.CHECK_EXECUTE: Row(
+            step=13,
+            waits="the version of a device that registered, and did not say that it updates",
+            at="PCP 19",
+            enter=(EnsureSubscription(), QueryVersion()),
+            stage=Stage.EXECUTE,
+            deadline=Deadline(timer="check_s", passed=Failed(Failure.UPDATE_START_TIMEOUT)),
+            on={
+                **CANCELLABLE,
+                **QUERYING,
+                VersionReported: returned_with,
+                ExecuteAccepted: State.UPDATING,
+                ExecuteDeclined: execute_declined,
+                SegmentRequested: segment_again,
+                DownloadReported: downloaded_in_check,
+                UpgradeReported: upgraded,
+            },
+            ignored=these(LATE, PAST, VersionRefused, ExecuteRefused, CommandReset) - QUERYING.keys(),
         ),
         State.UPDATING: updating(
             step=14,
@@ -288,13 +326,14 @@ SOFTWARE = Negotiation(
             proves=returned,
             early=False,
             on={
+                QuestionDelivered: delivered,
                 SegmentRequested: segment_again,
                 DownloadReported: downloaded_in_check,
                 UpgradeReported: upgraded,
                 DeviceRegistered: registered(EnsureSubscription(), QueryVersion()),
                 DeviceHeard: again(QueryVersion()),
             },
-            ignored=these(LATE, ExecuteDeclined),
+            ignored=these(LATE, ExecuteDeclined) - {QuestionDelivered},
         ),
         **endings(
             own=OWN,

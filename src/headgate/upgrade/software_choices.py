@@ -31,6 +31,7 @@ from headgate.upgrade.object19 import (
     ExecuteUpgrade,
     NotificationDeclined,
     NotifyVersion,
+    QuestionDelivered,
     SegmentRequested,
     SubscribeData,
     SubscriptionRefused,
@@ -48,24 +49,38 @@ RESULT_FAILURES = tuple(dict.fromkeys(CAUSES.values()))
 
 
 def repeated(task: Task, now: float, *effects: Effect, at_once: bool = False) -> Move:
-    """The question of the state once more, at most twice, and not within 30 s of the last time.
+    """The question of the state once more, at most twice, and not within 30 s of when the device had it.
 
-    `at_once`: the device may have lost the question, so those 30 s are not waited for.
+    While it is not there it is still on its way: the command waits, and that is no repetition.
+
+    `at_once`: the device may have lost the question, so nothing is waited for.
     """
-    asked_s = max(task.entered_s, task.state_seen_s)
-    early = not at_once and now - asked_s < task.plan.timers.resend_s
+    if Mark.DELIVERED not in task.marks:
+        return stay(*effects) if at_once else NOTHING
+    early = not at_once and now - max(task.entered_s, task.state_seen_s) < task.plan.timers.resend_s
     if early or Mark.RESENT_AGAIN in task.marks:
         return NOTHING
     mark = Mark.RESENT_AGAIN if Mark.RESENT in task.marks else Mark.RESENT
-    return stay(*effects, state_seen_s=now, marks=task.marks | {mark})
+    return stay(*effects, state_seen_s=now, marks=task.marks - {Mark.DELIVERED} | {mark})
+
+
+@choice(stays=True)
+def delivered(task: Task, event: QuestionDelivered, now: float) -> Move:
+    """The question of the state is in the device; its answer may take a while."""
+    return stay(state_seen_s=now, marks=task.marks | {Mark.DELIVERED})
 
 
 def again(*effects: Effect) -> Choice:
-    """Any other uplink while the answer is waited for."""
+    """Any other uplink while the answer is waited for.
 
-    @choice(effects=tuple(map(type, effects)), stays=True)
+    Before the second repetition 19/0/0 is observed anew: a device that could not tell us something may have
+    ended the observation (RFC 7641, 4.5), and tells us nothing any more.
+    """
+
+    @choice(effects=(SubscribeData, *map(type, effects)), stays=True)
     def asked_again(task: Task, event: Event, now: float) -> Move:
-        return repeated(task, now, *effects)
+        anew = (SubscribeData(),) if Mark.RESENT in task.marks else ()
+        return repeated(task, now, *anew, *effects)
 
     return asked_again
 
@@ -244,12 +259,15 @@ def progressed(task: Task, event: DownloadProgressed, now: float) -> Move:
     return stay(**more(task, now))
 
 
-@choice(effects=(NotifyVersion,), stays=True)
+@choice(effects=(SubscribeData, NotifyVersion), stays=True)
 def wake(task: Task, event: Event, now: float) -> Move:
-    """The device is there and has not asked for long: 20 once more is what it goes on by."""
+    """The device is there and has not asked for long: 20 once more is what it goes on by.
+
+    It may have asked and not been heard, and then tell nobody any more: so it is observed anew before.
+    """
     if now - max(task.entered_s, task.state_seen_s) < task.plan.timers.poll_s:
         return NOTHING
-    return stay(NotifyVersion(), state_seen_s=now)
+    return stay(SubscribeData(), NotifyVersion(), state_seen_s=now)
 
 
 @choice(effects=(EnsureSubscription, NotifyVersion), stays=True)
@@ -271,10 +289,11 @@ def execute_declined(task: Task, event: ExecuteDeclined, now: float) -> Move:
 
 @choice(*RESULT_FAILURES, effects=(ConfirmDownload, ExecuteUpgrade), stays=True)
 def downloaded_again(task: Task, event: DownloadReported, now: float) -> Move:
-    """It repeats itself until 23 arrives."""
+    """It repeats itself until 23 arrives. So it has not updated, whatever it registered for since."""
     if event.result != ResultCode.OK:
         return refused(MessageCode.DOWNLOAD, event.result, ConfirmDownload())
-    return stay(ConfirmDownload(), ExecuteUpgrade(), state_seen_s=now)
+    marks = task.marks - {Mark.REGISTERED, Mark.DELIVERED}
+    return stay(ConfirmDownload(), ExecuteUpgrade(), state_seen_s=now, marks=marks)
 
 
 @choice(effects=(EnsureSubscription, ExecuteUpgrade), stays=True)
@@ -283,6 +302,26 @@ def registered_while_executing(task: Task, event: DeviceRegistered, now: float) 
     move = repeated(task, now, ExecuteUpgrade())
     marks = move.changes.get("marks", task.marks) | {Mark.REGISTERED}
     return Move(None, {**move.changes, "marks": marks}, (EnsureSubscription(), *move.effects))
+
+
+@choice(State.CHECK_EXECUTE, Failure.UPDATE_START_TIMEOUT)
+def not_begun(task: Task, event: DeadlinePassed, now: float) -> Move:
+    """Its answer may be lost, and its report too: the older generation says each of them once.
+
+    Who has registered since 23 and does not say 22 may have updated, and is asked what it runs.
+    """
+    if Mark.REGISTERED in task.marks:
+        return go(State.CHECK_EXECUTE)
+    note = f"waited {now - task.entered_s:.0f} s for the device to begin its update"
+    return fail(Failure.UPDATE_START_TIMEOUT, Detail(at="PCP 23", note=note))
+
+
+@choice(State.SUCCESS, Failure.UPDATE_START_TIMEOUT)
+def returned_with(task: Task, event: VersionReported, now: float) -> Move:
+    """What it runs decides, as in CHECK."""
+    if event.version == task.plan.target_version:
+        return go(State.SUCCESS)
+    return fail(Failure.UPDATE_START_TIMEOUT, Detail(at="PCP 19", code=event.version))
 
 
 # -- steps 13 and 14: the upgrade and its result --

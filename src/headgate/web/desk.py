@@ -120,6 +120,9 @@ class Desk(Protocol):
     async def write(self, batch: Batch) -> None:
         """Store it. Raises StoreError."""
 
+    async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
+        """Say of which product a device is, and in which group. Raises StoreError."""
+
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:

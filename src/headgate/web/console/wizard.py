@@ -83,9 +83,8 @@ class Wizard:
         except Problem as problem:
             if problem.status_code not in (404, 409, 422):
                 raise
-            at = (
-                "targets" if str(problem.detail).startswith(("targets", "there is no campaign")) else "policy"
-            )
+            devices = str(problem.detail).startswith(("targets", "there is no campaign"))
+            at = "targets" if devices else "policy"
             at = "package" if problem.name == "no-such-package" else at
             return await self._page(at, form, [Mistake(at, str(problem.detail))])
         except HeadgateError as error:

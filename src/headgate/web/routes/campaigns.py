@@ -254,7 +254,7 @@ class CampaignRoutes:
             Route(
                 method="GET",
                 path=ONE,
-                call=self.show_campaign,
+                call=self.get_campaign,
                 scope=Scope.READ,
                 answers=CampaignStatus,
                 problems=(404,),
@@ -287,12 +287,12 @@ class CampaignRoutes:
             lambda row: text_of(Place(row["created_s"], row["id"])),
         )
 
-    async def show_campaign(self, campaign_id: Text) -> Response:
+    async def get_campaign(self, campaign_id: Text) -> Response:
         """A campaign, with its stages, and its tasks by state and by cause of failure."""
-        return answered(await self.status(campaign_id))
+        return answered(await self.show_campaign(campaign_id))
 
-    async def status(self, campaign_id: str) -> CampaignStatus:
-        """The same. Problem 404."""
+    async def show_campaign(self, campaign_id: str) -> CampaignStatus:
+        """The same as a value. Problem 404."""
         reader = self._office.reader
         row = await reader.row(tables.campaigns, campaign_id)
         if row is None:
@@ -361,16 +361,16 @@ class CampaignRoutes:
                     windows=windows,
                     source_versions=wanted.source_versions,
                 )
-        status = await self.status(campaign_id)
+        status = await self.show_campaign(campaign_id)
         place = {"Location": f"{request.url.path}/{campaign_id}"}
         return JSONResponse(status.model_dump(mode="json"), 201, place)
 
     async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Cancel what is left of a campaign. Problem 409 where it is through."""
-        await self.status(campaign_id)
+        await self.show_campaign(campaign_id)
         if not await self._office.desk.stop_campaign(campaign_id, caller.name):
             raise Problem(409, f"campaign {campaign_id} is through already")
-        return await self.show_campaign(campaign_id)
+        return await self.get_campaign(campaign_id)
 
     # -- how --
 
@@ -415,5 +415,5 @@ class CampaignRoutes:
     async def _query(self, targets: Targets) -> Any:
         if targets.failed_in is None:
             return filtered(targets.filter or DeviceFilter())
-        await self.status(targets.failed_in.campaign)
+        await self.show_campaign(targets.failed_in.campaign)
         return failed_in(targets.failed_in.campaign, targets.failed_in.failures)

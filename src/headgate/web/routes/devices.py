@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from headgate.store import tables
-from headgate.store.batch import Batch
 from headgate.upgrade.radio import RadioClass
 from headgate.web.access import Scope
 from headgate.web.office import Office
@@ -242,10 +241,7 @@ class DeviceRoutes:
             there = etag_of(labels_of(await self._row(endpoint)))
             if if_match != "*" and there not in [each.strip() for each in if_match.split(",")]:
                 raise Problem(412, "the labels have changed meanwhile: read them again")
-            batch = Batch()
-            said = {"endpoint": endpoint, "product": labels.product, "group_name": labels.group}
-            batch.change(tables.devices, said)
-            await self._office.desk.write(batch)
+            await self._office.desk.label(endpoint, product=labels.product, group=labels.group)
         return self._labelled(labels)
 
     def _labelled(self, labels: Labels) -> Response:

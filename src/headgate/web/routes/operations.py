@@ -143,16 +143,16 @@ class CampaignOperations:
             raise Problem(422, "nothing is said that would change")
         revisions = None if if_match.strip() == "*" else revisions_of(if_match)
         await self._office.desk.edit_campaign(campaign_id, changes, revisions, caller.name)
-        return await self._campaigns.show_campaign(campaign_id)
+        return await self._campaigns.get_campaign(campaign_id)
 
     async def pause_campaign(
         self, campaign_id: Text, caller: Caller, wanted: PauseWanted | None = None
     ) -> Response:
         """Begin nothing of a campaign any more, and give nobody a slot; who holds one goes on to its end."""
-        await self._campaigns.status(campaign_id)
+        await self._campaigns.show_campaign(campaign_id)
         reason = "" if wanted is None else wanted.reason
         await self._office.desk.pause_campaign(campaign_id, reason, caller.name)
-        return await self._campaigns.show_campaign(campaign_id)
+        return await self._campaigns.get_campaign(campaign_id)
 
     async def resume_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Go on with a campaign that is paused, by whatever it was.
@@ -160,15 +160,15 @@ class CampaignOperations:
         Errors are counted anew from here. Where a gate has paused it and its stage is through, the next one
         begins, unless devices were tried again meanwhile.
         """
-        await self._campaigns.status(campaign_id)
+        await self._campaigns.show_campaign(campaign_id)
         await self._office.desk.resume_campaign(campaign_id, caller.name)
-        return await self._campaigns.show_campaign(campaign_id)
+        return await self._campaigns.get_campaign(campaign_id)
 
     async def confirm_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Let the stage begin that waits for it; of a campaign that is scheduled, the first one."""
-        await self._campaigns.status(campaign_id)
+        await self._campaigns.show_campaign(campaign_id)
         await self._office.desk.confirm_campaign(campaign_id, caller.name)
-        return await self._campaigns.show_campaign(campaign_id)
+        return await self._campaigns.get_campaign(campaign_id)
 
     async def retry_campaign(self, campaign_id: Text, wanted: RetryWanted, caller: Caller) -> Retried:
         """Try failed devices again, whatever the policy says; the answer comes when their tasks are made.
@@ -176,7 +176,7 @@ class CampaignOperations:
         They belong to the stages they were in. A campaign that has ended runs again; of one that is paused
         they begin when it is resumed.
         """
-        await self._campaigns.status(campaign_id)
+        await self._campaigns.show_campaign(campaign_id)
         count = await self._office.desk.retry_campaign(
             campaign_id, wanted.tasks, wanted.failures, caller.name
         )

@@ -1,0 +1,101 @@
+"""What an operator writes of a campaign's policy: the ways that are known, and all others in one line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.cli import policy
+from headgate.cli.saying import CommandError
+from headgate.upgrade.failure import Failure
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (policy.stage_of, ""),
+        (policy.stage_of, "0"),
+        (policy.stage_of, "-1"),
+        (policy.stage_of, "0%"),
+        (policy.stage_of, "101%"),
+        (policy.stage_of, "nan%"),
+        (policy.stage_of, "1.5"),
+        (policy.window_of, ""),
+        (policy.window_of, "22:00"),
+        (policy.window_of, "24:00-06:00"),
+        (policy.window_of, "someday 22:00-06:00"),
+        (policy.window_of, "mon- 22:00-06:00x"),
+        (policy.zone_of, "Moon/Tycho"),
+        (policy.zone_of, "../etc/passwd"),
+        (policy.zone_of, ""),
+        (policy.failures_of, "melts"),
+        (lambda text: policy.retry_of([text]), "any"),
+        (lambda text: policy.retry_of([text]), "any="),
+        (lambda text: policy.retry_of([text]), "=1"),
+        (lambda text: policy.retry_of([text]), "any=1@"),
+        (lambda text: policy.retry_of([text]), "any=x@1h"),
+        (lambda text: policy.retry_of([text]), "any=1@1y"),
+        (lambda text: policy.seconds_of(text, "it"), "-1"),
+        (lambda text: policy.share_of(text, "it"), "95"),
+        (lambda text: policy.share_of(text, "it"), "nan"),
+        (lambda text: policy.share_of(text, "it"), "-1%"),
+        (lambda text: policy.start_of(text, None), "tomorrow"),
+        (lambda text: policy.start_of(text, None), "+x"),
+    ],
+)
+def test_what_is_none_is_wrong_usage(parse, text):
+    """With what was wanted, and what came."""
+    with pytest.raises(CommandError) as raised:
+        parse(text)
+    assert raised.value.exit_code == 2
+
+
+@given(st.text())
+def test_any_text_is_understood_or_refused(text):
+    """No other exception for anything that a shell may pass."""
+    for parse in (
+        policy.stage_of,
+        policy.window_of,
+        policy.zone_of,
+        policy.failures_of,
+        lambda text: policy.retry_of([text]),
+        lambda text: policy.retry_of([f"any={text}"]),
+        lambda text: policy.start_of(text, "UTC", 0.0),
+        lambda text: policy.share_of(text, "it"),
+    ):
+        with suppress(CommandError):
+            parse(text)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_every_cause_has_a_short_name_and_its_text(failure):
+    """The published text, in any case, or one word of it."""
+    assert policy.failures_of(failure.value.upper()) == [failure.value]
+    assert policy.failures_of(failure.name.lower().replace("_", "-")) == [failure.value]
+
+
+def test_the_later_rule_for_a_cause_holds():
+    """`any` first, then the one that is different."""
+    rules = {each["failure"]: each for each in policy.retry_of(["any=1@1h", "invalid-uri=3"])}
+    assert len(rules) == len(Failure)
+    assert rules["Invalid URI"] == {"failure": "Invalid URI", "count": 3, "interval_s": 0.0}
+    assert rules["Task Conflict"] == {"failure": "Task Conflict", "count": 1, "interval_s": 3600.0}
+
+
+def test_days_are_ranges_and_lists():
+    """Over the end of the week too; an empty list is every day."""
+    assert policy.window_of("sat-mon 1:00-2:00")["days"] == ["mon", "sat", "sun"]
+    assert policy.window_of("FRI,mon 1:00-2:00")["days"] == ["mon", "fri"]
+    assert policy.window_of("1:00-2:00") == {"days": [], "begin": "01:00", "end": "02:00"}
+
+
+def test_a_start_is_meant_where_the_campaign_is():
+    """An offset that is written comes before the zone."""
+    at = datetime(2026, 12, 1, 21, tzinfo=UTC).timestamp()
+    assert policy.start_of("2026-12-01T22:00", "Europe/Berlin") == at
+    assert policy.start_of("2026-12-01T23:00+02:00", "Europe/Berlin") == at
+    assert policy.start_of("2026-12-01T21:00Z", None) == at
