@@ -115,7 +115,7 @@ class CampaignPages:
 
     async def _show(self, question: Question) -> Context:
         campaign_id = question.params["campaign_id"]
-        status = await self._campaigns.status(campaign_id)
+        status = await self._campaigns.show_campaign(campaign_id)
         wanted = TaskQuery.model_validate(
             {
                 "campaign": campaign_id,
