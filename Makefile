@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## run the main job: upgrade 2,000 simulated devices, 5 % of them faulty, and say who ended how
+demo: build ## run the main job: upgrade 2,000 simulated devices in firmware or software, and say who ended how
 	$(BIN)/headgate demo --exit
 
 test: $(VENV)/.test ## run the tests

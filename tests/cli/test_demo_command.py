@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from headgate.fleet.faults import FAULTS
+from headgate.fleet.pcp_faults import PCP_FAULTS
 
 PATIENCE_S = 300.0  # far beyond what it takes on a busy machine
 SMALL = ("--devices", "64", "--cells", "2", "--size", "2000", "--speed", "1000")
@@ -29,25 +30,31 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_fault_ends_in_its_cause():
-    """One device of each, among as many healthy ones: exit code 0, and the last line tells it all."""
-    done = demo(*SMALL, "--faulty", "0.5", "--json")
+    """One device of each, of either kind, among as many healthy ones: the last line tells."""
+    done = demo("--devices", "120", "--cells", "3", *SMALL[4:], "--faulty", "0.5", "--json")
     lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     ended = lines[-1]
     assert done.returncode == 0, f"{ended.get('violations')} {done.stderr}"
+    assert done.stderr == ""
     assert lines[0]["event"] == "started"
+    assert lines[0]["kinds"] == {"firmware": 60, "software": 60}
     assert any(line["event"] == "status" for line in lines)
     assert ended["event"] == "ended"
     assert ended["good"]
     assert ended["violations"] == []
-    assert {each["fault"]: each["published"] for each in ended["faults"]} == FAULTS
+    for kind, causes in (("firmware", FAULTS), ("software", PCP_FAULTS)):
+        faults = {each["fault"]: each["published"] for each in ended["faults"] if each["kind"] == kind}
+        assert faults == causes
+        assert ended["counts"][kind]["executes after confirmation"] == 0
+        assert ended["counts"][kind]["restarts at 0 that no device chose"] == 0
     assert all(each["ended_so"] == each["devices"] > 0 for each in ended["faults"])
     assert all(each["most"] <= each["limit"] for each in ended["peaks"])
     assert ended["idle_share"] <= 0.01
-    assert ended["counts"]["executes after confirmation"] == 0
-    assert ended["counts"]["forced restarts at block 0"] == 0
-    assert sum(ended["endings"].values()) == 64 + next(
-        each["devices"] for each in ended["faults"] if each["fault"] == "asked twice"
-    )
+    twice = sum(each["devices"] for each in ended["faults"] if each["fault"] == "asked twice")
+    assert {kind: sum(ends.values()) for kind, ends in ended["endings"].items()} == {
+        "firmware": 60 + twice,
+        "software": 60,
+    }
 
 
 @pytest.mark.parametrize("threads", ["0", "1"])
@@ -67,7 +74,7 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
     from headgate.cli.demo.verdict import verdict_of
 
     def other(*ends: Any, **how: Any) -> Any:
-        return verdict_of(*ends, **how | {"digest": "0" * 64})
+        return verdict_of(*ends, **how | {"digests": dict.fromkeys(how["digests"], "0" * 64)})
 
     monkeypatch.setattr(rehearsal, "verdict_of", other)
     shown = rehearsal.Demo(
@@ -77,6 +84,7 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
         speed=1000.0,
         loss=0.0,
         faulty=0.0,
+        software=0.5,
         size_bytes=1000,
         threads=0,
         json=True,

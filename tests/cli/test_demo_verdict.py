@@ -14,15 +14,18 @@ from headgate.cli.demo.verdict import Verdict, verdict_of
 from headgate.fleet.device import Device
 from headgate.fleet.faults import faulty
 from headgate.fleet.outcome import Interval
+from headgate.fleet.pcp_client import Generation, PcpProfile
+from headgate.fleet.pcp_faults import faulty_pcp
 from headgate.fleet.profile import ZEPHYR
 from headgate.fleet.radio import Conditions
 from headgate.server import TaskStatus
 from headgate.upgrade.admission import Occupancy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import Cell, RadioClass
-from headgate.upgrade.task import State
+from headgate.upgrade.task import Kind, State
 
 DIGEST = "d" * 64
+SOFTWARE_DIGEST = "5" * 64
 LIMITS = {"0": 50, "1": 10, "2": 1, "U": 10}
 
 
@@ -33,6 +36,22 @@ def device_of(endpoint: str, fault: str = "", radio_class: str = "2") -> Device:
     if fault in ("", "asked twice"):
         device.firmware.version = "V2.0"
         device.log.digest = DIGEST
+        device.log.upgrades.append(Interval(10.0, 20.0, radio_class))
+    return device
+
+
+def pcp_device_of(endpoint: str, fault: str = "", radio_class: str = "2") -> Device:
+    """The same by PCP, of the newer generation."""
+    profile = replace(
+        ZEPHYR,
+        endpoint=endpoint,
+        radio=Conditions(cell_id=7, radio_class=radio_class),
+        pcp=PcpProfile(generation=Generation.NEWER),
+    )
+    device = Device(faulty_pcp(profile, fault) if fault else profile, random.Random(1), 0.0)
+    if not fault:
+        device.container.client.version = "V2.0"
+        device.log.digest = SOFTWARE_DIGEST
         device.log.upgrades.append(Interval(10.0, 20.0, radio_class))
     return device
 
@@ -58,7 +77,7 @@ def judge() -> Callable[..., Verdict]:
             [device for device, _ in ends],
             {task.endpoint: task for _, task in ends},
             second or {},
-            digest=DIGEST,
+            digests={Kind.FIRMWARE: DIGEST, Kind.SOFTWARE: SOFTWARE_DIGEST},
             version="V2.0",
             limits=LIMITS,
             contention=Contention(),
@@ -79,16 +98,53 @@ def test_what_must_be_is_good(judge):
         second={"c": task_of(twice, Failure.TASK_CONFLICT)},
     )
     assert verdict.good, verdict.violations
-    assert verdict.upgraded == 2
+    assert verdict.upgraded == {Kind.FIRMWARE: 2}
     assert [(each.fault, each.devices, each.ended_so) for each in verdict.faults] == [
         ("stalls", 1, 1),
         ("asked twice", 1, 1),
     ]
     assert verdict.endings == {
-        "success": 2,
-        str(Failure.DOWNLOADED_TIMEOUT): 1,
-        str(Failure.TASK_CONFLICT): 1,
+        Kind.FIRMWARE: {
+            "success": 2,
+            str(Failure.DOWNLOADED_TIMEOUT): 1,
+            str(Failure.TASK_CONFLICT): 1,
+        }
     }
+
+
+def test_each_kind_is_judged_by_its_own_package_and_causes(judge):
+    """A fault's name may mean something to either kind; a healthy device holds the package of its own."""
+    healthy, stalls = pcp_device_of("a"), pcp_device_of("b", "stalls")
+    refuses, firmware = pcp_device_of("c", "22: 07", radio_class="1"), device_of("d", radio_class="1")
+    ends = [
+        (healthy, task_of(healthy)),
+        (stalls, task_of(stalls, Failure.DOWNLOADED_TIMEOUT)),
+        (refuses, task_of(refuses, Failure.INTEGRITY)),
+        (firmware, task_of(firmware)),
+    ]
+    verdict = judge(*ends)
+    assert verdict.good, verdict.violations
+    assert verdict.upgraded == {Kind.FIRMWARE: 1, Kind.SOFTWARE: 1}
+    assert [(each.kind, each.fault, each.ended_so) for each in verdict.faults] == [
+        (Kind.SOFTWARE, "stalls", 1),
+        (Kind.SOFTWARE, "22: 07", 1),
+    ]
+    healthy.log.digest = DIGEST
+    assert judge(*ends).violations == [
+        f"a (PCP, newer, class 2): succeeded with a package of SHA-256 {DIGEST}"
+    ]
+
+
+def test_both_kinds_share_the_cells(judge):
+    """One device of each where one may be: that is one too many, and seen to be of both kinds."""
+    one, other = device_of("a"), pcp_device_of("b")
+    verdict = judge((one, task_of(one)), (other, task_of(other)))
+    assert verdict.violations == ["cell 7, class 2: 2 upgraded at once, 1 may (a, b)"]
+    assert [(each.most, each.mixed) for each in verdict.peaks] == [(2, True)]
+    other.log.upgrades[:] = [Interval(20.0, 30.0, "2")]
+    verdict = judge((one, task_of(one)), (other, task_of(other)))
+    assert verdict.good, verdict.violations
+    assert not verdict.peaks[0].mixed
 
 
 @pytest.mark.parametrize(
@@ -97,7 +153,7 @@ def test_what_must_be_is_good(judge):
         (lambda device: setattr(device.log, "digest", "e" * 64), "SHA-256"),
         (lambda device: setattr(device.firmware, "version", "V1.0"), "runs V1.0"),
         (lambda device: setattr(device.log, "executes_after_confirmed", 1), "1 Executes after"),
-        (lambda device: setattr(device.log, "forced_restarts", 2), "2 restarts at block 0"),
+        (lambda device: setattr(device.log, "forced_restarts", 2), "2 restarts at 0"),
     ],
 )
 def test_what_a_device_remembers_counts(judge, change, said):

@@ -66,6 +66,20 @@ def test_devices_register_until_the_command_is_ended(udp):
     assert events[-1]["versions"] == {"V1.0": 5}
 
 
+def test_a_share_of_the_devices_is_upgraded_by_pcp(udp):
+    """Of both generations; a fault goes to the devices whose kind has it."""
+    _, port = udp
+    share = ("--devices", "40", "--software", "0.5", "--faulty", "0.2", "--faults", "22: 07", "--json")
+    with start("--server", f"coap://127.0.0.1:{port}", *share) as process:
+        started = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == ""
+    styles = started["styles"]
+    assert styles["older PCP"] == styles["newer PCP"] == 10
+    assert sum(styles.values()) == 40
+    assert started["faults"] == {"22: 07": 4}
+
+
 @pytest.mark.parametrize("uri", ["http://127.0.0.1", "coap://127.0.0.1/path", "127.0.0.1", "coap://h:x"])
 def test_a_server_that_is_none_is_wrong_usage(uri):
     """Exit code 2 and one line."""

@@ -131,5 +131,5 @@ def test_where_segments_are_written():
 def test_a_root_that_is_too_long_is_refused(body):
     """It is what a device registered, so it is no bug: a native write has room for 64 bytes of options."""
     segments = Segments(package_of(body), size=500)
-    with pytest.raises(FormatError, match="cannot be offered"):
+    with pytest.raises(FormatError, match="266 bytes of options are too many"):
         offer_of(segments, version="V2", root=("r" * 255,))

@@ -158,19 +158,45 @@ def test_peaks_are_counted_by_cell_and_class():
     assert peaks(devices, now=10.0) == {(cell, "1"): 2}
 
 
+class Stepped:
+    """A clock that stands, unless it is set forward."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.now_s = 1000.0
+        self._wait_s = wait_s
+
+    def now(self) -> float:
+        return self.now_s
+
+    def wait_s(self, until_s: float) -> float:
+        return self._wait_s if until_s > self.now_s else 0.0
+
+
+def test_a_datagram_before_a_timer_that_is_due_at_once(run, monkeypatch):
+    """Uvloop has another kind of handle for those, which cannot say when it is due."""
+    monkeypatch.setattr(runner, "WAIT_MIN_S", 0.0)
+    clock = Stepped(wait_s=0.0)
+    devices = Population(devices=1, cells=1, quirky=0.0, power_cuts=0.0).make(clock.now())
+    wrong: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
+        link = LinkSettings(loss=0.0)
+        async with (
+            UpgradeServer(PACKAGE) as server,
+            Fleet(devices, server=("127.0.0.1", server.port), link=link, clock=clock) as fleet,
+        ):
+            while not fleet.counts["received"]:
+                clock.now_s += 1.0
+                await asyncio.sleep(0)
+
+    run(main())
+    assert wrong == []
+
+
 def test_a_fleet_lives_by_the_clock_it_is_given(run):
     """Nothing happens before its time has come, and who has missed it is behind."""
-
-    class Stepped:
-        now_s = 1000.0
-
-        def now(self) -> float:
-            return self.now_s
-
-        def wait_s(self, until_s: float) -> float:
-            return 0.001 if until_s > self.now_s else 0.0
-
-    clock = Stepped()
+    clock = Stepped(wait_s=0.001)
     devices = Population(devices=1, cells=1, quirky=0.0, power_cuts=0.0).make(clock.now())
 
     async def main() -> None:

@@ -378,6 +378,40 @@ def test_late_reports_are_answered(house):
     assert device.frames[-1][8:] == b"\x00"
 
 
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_report_after_the_end_and_a_register_is_answered(house, killed, away):
+    """Traps 34 and 36: it comes by an observation made after the Register, and is repeated until answered."""
+    device = software_device(house, pcp=PcpProfile(install_s=7200.0))
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 2400, step_s=10.0)
+    assert house.state() == "failed"
+    if away:
+        house.tell(Deregistered(endpoint="ep-1", before=house.desk.registrations["ep-1"]))
+        house.run()
+    if killed:
+        house.kill()
+    device.frames.clear()
+    clock(house, 5400, step_s=10.0)
+    assert [frame[3:4] + frame[8:] for frame in device.frames] == [b"\x18\x00"]
+    assert not device.client.active
+
+
+def test_for_a_day_after_its_task_a_device_is_observed_after_each_register(house):
+    """Not for ever."""
+    device = software_device(house)
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 60)
+    tokens = device.data_tokens
+    for hours, more in ((23, 1), (2, 1)):
+        house.now += 3600 * hours
+        device.register(house.now)
+        house.run()
+        assert device.data_tokens == tokens + more
+
+
 def test_a_late_answer_that_is_lost_is_not_kept(house):
     """As in a task."""
     device = software_device(house)
@@ -486,6 +520,38 @@ def test_native_segments_are_progress(house):
     house.run()
     assert house.task()["state_seen_s"] == house.now
     assert seen_s < house.now
+
+
+@pytest.mark.parametrize("between", ["nothing", "kill", "away"])
+def test_a_later_campaign_does_not_believe_the_target_version(house, between):
+    """Trap 33, whichever campaign said 20; it holds through restarts and registrations."""
+    device = software_device(house, pcp=PcpProfile(stalls=1))
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 30)
+    house.orchestrator.stop("c1", "me", house.now)
+    house.run()
+    if between == "kill":
+        house.kill()
+        house.edge.bodies[PID] = BODY
+    elif between == "away":
+        house.tell(Deregistered(endpoint="ep-1", before=house.desk.registrations["ep-1"]))
+        house.run()
+        device.register(house.now)
+    house.campaign(plan=PLAN, id="c2")
+    clock(house, 30)
+    assert house.state("c2-0000000") == "wait_start"
+
+
+def test_a_device_that_runs_what_it_was_told_is_believed(house):
+    """After success 19 names what runs; another version was never told."""
+    software_device(house)
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 60)
+    house.campaign(plan=PLAN, id="c2")
+    clock(house, 10)
+    assert (house.state(), house.state("c2-0000000")) == ("success", "done_same")
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -165,6 +165,9 @@ def demo(
     faulty: Annotated[
         float, typer.Option(min=0, max=1, help="Share of faulty devices; every fault has its turn.")
     ] = 0.05,
+    software: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices upgraded by PCP, others by LwM2M.")
+    ] = 0.5,
     size: Annotated[int, typer.Option(min=64, max=1 << 20, help="Bytes of the package.")] = 16 << 10,
     threads: Annotated[int, typer.Option(min=0, max=64, help="As of `headgate serve`.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
@@ -173,10 +176,12 @@ def demo(
         typer.Option("--exit", help="End when all is over; on a terminal the server else stays for a look."),
     ] = False,
 ) -> None:
-    """Upgrade a simulated fleet: server, devices and a firmware campaign, in a temporary directory.
+    """Upgrade a simulated fleet: server, devices and campaigns of both kinds, in a temporary directory.
 
-    60, 30 and 10 % of the devices are in radio classes 0, 1 and 2; a fifth changes its port, a third has some
-    oddity, a few lose power in mid-download. At the end stands who ended how: exit code 0 if every healthy
+    Half of the devices are upgraded in their firmware (LwM2M object 5), half in their software (PCP, object
+    19), by two campaigns that share the cells. 60, 30 and 10 % of the devices are in radio classes 0, 1 and
+    2; a fifth changes its port, a third has some oddity, a few lose power in mid-download. Ten minutes after
+    its end a device is switched off. At the end stands who ended how: exit code 0 if every healthy
     device holds the new version, each fault ended in its published cause, no cell held more devices than its
     limit and no slot lay idle while someone waited; else 1, and what does not hold is named.
 
@@ -192,6 +197,7 @@ def demo(
         speed=speed,
         loss=loss,
         faulty=faulty,
+        software=software,
         size_bytes=size,
         threads=threads,
         json=json,
@@ -202,12 +208,14 @@ def demo(
 
 
 def known_faults(names: list[str] | None) -> list[str] | None:
-    """The names, if there are such faults."""
+    """The names, if there are such faults of either kind of device."""
     from headgate.fleet.faults import FAULTS
+    from headgate.fleet.pcp_faults import PCP_FAULTS
 
+    known = list(dict.fromkeys([*FAULTS, *PCP_FAULTS]))
     for name in names or ():
-        if name not in FAULTS:
-            raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        if name not in known:
+            raise typer.BadParameter(f"there is no fault {name!r}; there are {', '.join(known)}")
     return names
 
 
@@ -234,9 +242,14 @@ def fleet(
     faults: Annotated[
         list[str] | None,
         typer.Option(
-            help="A fault of theirs; may be repeated. All in turn without it.", callback=known_faults
+            help="A fault of theirs; may be repeated. All in turn without it. Each goes to the devices whose "
+            "kind has it.",
+            callback=known_faults,
         ),
     ] = None,
+    software: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of devices upgraded by PCP, others by LwM2M.")
+    ] = 0.0,
     version: Annotated[str, typer.Option(help="What they run.")] = "V1.0",
     target_version: Annotated[
         str, typer.Option(help="What they run after an update, where the package does not say it.")
@@ -250,10 +263,12 @@ def fleet(
 ) -> None:
     """Run simulated NB-IoT devices against an LwM2M server, until Ctrl-C.
 
-    They register, report, sleep and wake, and go through firmware upgrades, each in the way of its style.
+    They register, report, sleep and wake, and go through upgrades, each in the way of its style: of firmware
+    by LwM2M object 5, a share of them of software by PCP over object 19, in both generations.
     """
     from headgate.cli.fleet import FleetRun
     from headgate.fleet.faults import FAULTS
+    from headgate.fleet.pcp_faults import PCP_FAULTS
     from headgate.fleet.population import Population
     from headgate.fleet.radio import LinkSettings
 
@@ -264,7 +279,9 @@ def fleet(
         moving=moving,
         quirky=quirky,
         faulty=faulty,
-        faults=tuple(faults or FAULTS),
+        faults=tuple(name for name in faults or FAULTS if name in FAULTS),
+        software=software,
+        pcp_faults=tuple(name for name in faults or PCP_FAULTS if name in PCP_FAULTS),
         version=version,
         target_version=target_version,
         report_interval_s=report,

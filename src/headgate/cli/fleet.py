@@ -18,6 +18,7 @@ from rich.text import Text
 from headgate.errors import HeadgateError
 from headgate.fleet.download import PORT, uri_parts
 from headgate.fleet.population import Population
+from headgate.fleet.profile import Profile
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
 
@@ -69,7 +70,7 @@ class FleetRun:
 
     def _announce(self, fleet: Fleet, address: tuple[str, int]) -> None:
         faults = Counter(device.profile.fault for device in fleet.devices if device.profile.fault)
-        styles = Counter(device.profile.style for device in fleet.devices)
+        styles = Counter(style_of(device.profile) for device in fleet.devices)
         if self.json:
             self._print("started", server=address, devices=len(fleet.devices), styles=styles, faults=faults)
             return
@@ -95,7 +96,10 @@ class FleetRun:
 
     def _text(self, fleet: Fleet) -> Text:
         totals = fleet.totals()
-        shown = ("registered", "asleep", "upgrading", "blocks", "reboots", "sent", "received", "lost_on_air")
+        shown = (
+            *("registered", "asleep", "upgrading", "blocks", "segments"),
+            *("reboots", "sent", "received", "lost_on_air"),
+        )
         line = "  ".join(f"{totals[name]:,} {name.replace('_', ' ')}" for name in shown)
         return Text(f"{line}  Ctrl-C ends", no_wrap=True, overflow="ellipsis")
 
@@ -110,6 +114,15 @@ class FleetRun:
 
     def _print(self, event: str, **values: Any) -> None:
         print(json.dumps({"event": event, "time": time.time(), **values}), flush=True)
+
+
+def style_of(profile: Profile) -> str:
+    """What a person calls it: by the client that it resembles, or by its generation of PCP.
+
+    >>> style_of(Profile(endpoint="a", style="anjay"))
+    'anjay'
+    """
+    return profile.style if profile.pcp is None else f"{profile.pcp.generation.value} PCP"
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

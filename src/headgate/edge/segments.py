@@ -114,11 +114,12 @@ def offer_of(segments: Segments, *, version: str, root: tuple[str, ...] = (), wa
     above the round trip of the devices' radio class. Raises FormatError for a version that no device could
     ask for, and for a root that is too long to be written to natively.
     """
-    asked = version_field(version).rstrip(b"\0")
+    asked, downlink = version_field(version).rstrip(b"\0"), downlink_options(root)
     try:
-        return Offer(segments, version=asked, downlink=downlink_options(root), wait_s=wait_s)
+        return Offer(segments, version=asked, downlink=downlink, wait_s=wait_s)
     except ValueError as error:
-        raise FormatError(f"these segments cannot be offered: {error}") from error
+        length = len(downlink)
+        raise FormatError(f"{length} bytes of options are too many, or wait_s {wait_s} too long") from error
 
 
 def downlink_options(root: tuple[str, ...] = ()) -> bytes:

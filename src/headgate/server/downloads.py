@@ -17,7 +17,7 @@ from headgate.edge import Edge, Grant
 from headgate.edge.segments import SegmentDownload, offer_of
 from headgate.engine.package import Package
 from headgate.engine.segments import Offer, Segments
-from headgate.errors import HeadgateError, PackageError
+from headgate.errors import FormatError, HeadgateError, PackageError
 from headgate.server.logs import logger
 from headgate.upgrade.negotiator import SegmentsWanted
 
@@ -49,10 +49,16 @@ class Loaded:
 class EdgeDownloads:
     """What the orchestrator grants and withdraws; by endpoint and PID."""
 
-    def __init__(self, edge: Edge, find: Callable[[bytes], PackageFile]) -> None:
-        """`find` raises PackageError for a package that there is not."""
+    def __init__(
+        self, edge: Edge, find: Callable[[bytes], PackageFile], lasting: Callable[[float], float]
+    ) -> None:
+        """`find` raises PackageError for a package that there is not.
+
+        `lasting` says how long the edge waits for so many seconds to pass: it goes by the kernel's clock.
+        """
         self._edge = edge
         self._find = find
+        self._lasting = lasting
         self._loaded: dict[bytes, Loaded] = {}
         self._granted: dict[tuple[str, bytes], Grant] = {}
         self._wanted: dict[bytes, set[str]] = {}
@@ -104,7 +110,9 @@ class EdgeDownloads:
         except HeadgateError as error:
             # Its requests come to the orchestrator, which answers them, though not as fast.
             self.withdraw_segments(endpoint, wanted.pid)
-            log.warning("segments cannot be granted", endpoint=endpoint, reason=str(error))
+            # What a device registers is no news for an operator; a bound that is reached is.
+            tell = log.debug if isinstance(error, FormatError) else log.error
+            tell("segments cannot be granted", endpoint=endpoint, reason=str(error))
 
     def _offer(self, wanted: SegmentsWanted, loaded: Loaded) -> Offer:
         """What is the same for all devices of a product in one radio class."""
@@ -114,8 +122,9 @@ class EdgeDownloads:
             segments = loaded.segments
             assert segments is not None, "software travels in segments"
             assert segments.size == wanted.segment_size_bytes, "a campaign cuts its package as it was added"
+            wait_s = self._lasting(wanted.wait_s)
             offer = self._offers[key] = offer_of(
-                segments, version=wanted.version, root=wanted.root, wait_s=wanted.wait_s
+                segments, version=wanted.version, root=wanted.root, wait_s=wait_s
             )
             if len(self._offers) > OFFERS_MAX:
                 del self._offers[next(iter(self._offers))]

@@ -118,6 +118,7 @@ class House:
             self.edge,
             write=self._write_batch,
             in_use=self._in_use,
+            lasting=lambda seconds: self.clock.wait_s(self.clock.now() + seconds),
             check_codes=rooms.check_codes_of(self.config),
             segment_size_bytes=self.config.pcp.segment_size_bytes,
         )

@@ -67,11 +67,13 @@ class Packages:
         *,
         write: Callable[[Batch], Awaitable[None]],
         in_use: Callable[[bytes], str | None],
+        lasting: Callable[[float], float],
         check_codes: Callable[[str], CheckCodes] = lambda product: CheckCodes.COMPUTED,
         segment_size_bytes: int = SEGMENT_SIZE_DEFAULT,
     ) -> None:
-        """`write` commits a batch; `in_use` names what needs a package, None for nothing; `check_codes` says
-        what devices of a product are told; software that comes without a segment size is given this one.
+        """`write` commits a batch; `in_use` names what needs a package, None for nothing; `lasting` is for
+        `EdgeDownloads`; `check_codes` says what devices of a product are told; software that comes without a
+        segment size is given this one.
         """
         self._files = files
         self._edge = edge
@@ -81,7 +83,7 @@ class Packages:
         self._segment_size_bytes = segment_size_bytes
         self._packages: dict[bytes, StoredPackage] = {}
         self._changing = asyncio.Lock()
-        self.downloads = EdgeDownloads(edge, self.file)
+        self.downloads = EdgeDownloads(edge, self.file, lasting)
 
     def restore(self, database: Database) -> None:
         """What earlier processes added. Blocking."""

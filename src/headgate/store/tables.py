@@ -190,6 +190,16 @@ observations = Table(
     Column("made_s", Double, nullable=False),
 )
 
+# PCP 20 puts a row, or another version into it. The end of its task writes `ended_s`, and takes the version
+# out of it where the device runs it now; such a row goes a day later. It outlives registrations and tasks.
+notices = Table(
+    "notices",
+    metadata,
+    Column("endpoint", String, primary_key=True),
+    Column("version", String, nullable=False),  # that the device may name without running it
+    Column("ended_s", Double),
+)
+
 # Everything that happened appends a row; none is changed. In the order in which it was stored.
 # The events of a task are those of its endpoint that name it.
 events = Table(

@@ -23,6 +23,7 @@ from headgate.upgrade.asking import profile_of
 from headgate.upgrade.events import DeviceHeard, Event
 from headgate.upgrade.frames import heard, saying, subscribing
 from headgate.upgrade.negotiator import Negotiator
+from headgate.upgrade.notices import Notices
 from headgate.upgrade.object19 import EnsureSubscription
 from headgate.upgrade.questions import AnswerTo
 from headgate.upgrade.software_choices import outside
@@ -52,6 +53,7 @@ class Containers:
         lwm2m: LwM2mServer,
         *,
         subscriptions: Subscriptions,
+        notices: Notices,
         negotiator: Negotiator,
         gathering: Gathering,
         roster: Roster,
@@ -60,6 +62,7 @@ class Containers:
     ) -> None:
         self._lwm2m = lwm2m
         self._subscriptions = subscriptions
+        self._notices = notices
         self._negotiator = negotiator
         self._gathering = gathering
         self._roster = roster
@@ -67,10 +70,14 @@ class Containers:
         self._observing = observing
 
     def registered(self, happening: Registered, now: float) -> None:
-        """A new Register, which its task has heard of. That observes anew where there is one."""
-        wanted = self._observing is Observing.ALWAYS and happening.after.objects.has(UPLINK[0])
-        if wanted and self._task(happening.endpoint) is None:
-            self._ask(happening.endpoint, subscribing(PURPOSE), now)
+        """A new Register, which its task has heard of. That observes anew where there is one.
+
+        Who had one until a day ago may come back with its report, and repeats that until it is answered.
+        """
+        endpoint = happening.endpoint
+        always = self._observing is Observing.ALWAYS and happening.after.objects.has(UPLINK[0])
+        if (always or self._notices.owed(endpoint, now)) and self._task(endpoint) is None:
+            self._ask(endpoint, subscribing(PURPOSE), now)
 
     def unmatched(self, endpoint: str, now: float) -> None:
         """It notifies under a token that nobody knows, perhaps of an Observe that an earlier process sent.
@@ -131,7 +138,7 @@ class Containers:
 
     def _answer(self, endpoint: str, event: Event, now: float) -> None:
         """What a device is owed that has no active software task. Its last one may be about to be stored."""
-        known = self._subscriptions.task_id(endpoint) is not None
+        known = endpoint in self._notices or self._subscriptions.task_id(endpoint) is not None
         for effect in outside(event, known=known):
             command = saying(effect, PURPOSE)
             assert command is not None, "no segment is served here"

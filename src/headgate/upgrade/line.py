@@ -1,7 +1,8 @@
 """A line of waiting: in order, and everyone may ask how many stand before him.
 
 A sorted list. Finding a place takes O(log n) comparisons; entering and leaving moves 8 bytes for everyone
-behind, by memmove: of 100,000 in one line that is some 10 us, less than a tree in Python takes for any line.
+behind, by memmove. That the first leaves and another comes takes 1 us among 100 and 19 us among 100,000,
+where a tree made in Python takes 4 and 11 us: lines are short, and a list is sorted at once after a restart.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from headgate.upgrade.askers import Active, Left, Roster, Running
 from headgate.upgrade.asking import profile_of
 from headgate.upgrade.campaign import failure_counter, state_counter
 from headgate.upgrade.events import (
+    Activated,
     AnnounceOutcome,
     Effect,
     Event,
@@ -32,6 +33,7 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.frames import Body
+from headgate.upgrade.notices import Notices
 from headgate.upgrade.object5 import (
     CancelObservation,
     GrantDownload,
@@ -41,6 +43,7 @@ from headgate.upgrade.object5 import (
 from headgate.upgrade.object19 import (
     EnsureSubscription,
     GrantSegments,
+    NotifyVersion,
     SubscribeData,
     WithdrawSegments,
 )
@@ -49,7 +52,7 @@ from headgate.upgrade.questions import Questions, wanted
 from headgate.upgrade.records import task_row
 from headgate.upgrade.stages import BEGUN, ENDED, ERRORS, EXECUTED, FAILED, SUCCEEDED, stage_counter
 from headgate.upgrade.subscriptions import Subscriptions
-from headgate.upgrade.task import Kind, Mark, State, Task
+from headgate.upgrade.task import Kind, Mark, State, Task, evolved
 from headgate.upgrade.turns import Gathering, Outcome
 
 ENDS = {State.SUCCESS: "succeeded", State.DONE_SAME: "up to date", State.CANCELLED: "cancelled"}
@@ -105,6 +108,7 @@ class Negotiator:
         gathering: Gathering,
         questions: Questions,
         subscriptions: Subscriptions,
+        notices: Notices,
         roster: Roster,
         timers: Timers,
         keep_s: float,
@@ -116,6 +120,7 @@ class Negotiator:
         self._gathering = gathering
         self._questions = questions
         self._subscriptions = subscriptions
+        self._notices = notices
         self._roster = roster
         self._timers = timers
         self._keep_s = keep_s
@@ -124,6 +129,8 @@ class Negotiator:
 
     def happens(self, active: Active, event: Event, now: float) -> None:
         """One event for one task."""
+        if type(event) is Activated:
+            self._begins(active)
         before = active.task
         after, effects = advance(before, event, now)
         if after is before and not effects:
@@ -148,6 +155,12 @@ class Negotiator:
             self._learned(after)
         if after.state.terminal:
             self._over(active, now)
+
+    def _begins(self, active: Active) -> None:
+        """An earlier campaign may have told the device of this version."""
+        task = active.task
+        if task.plan.kind is Kind.SOFTWARE and self._notices.names(task.endpoint, task.plan.target_version):
+            active.task = evolved(task, {"marks": task.marks | {Mark.NOTIFIED_BEFORE}})
 
     def store(self, active: Active) -> None:
         """Put the task's row."""
@@ -263,6 +276,9 @@ class Negotiator:
             case EnsureSubscription() | SubscribeData():
                 self._questions.ask(active, SubscribeData(), now)
                 self._questions.put_behind(active, now)
+            case NotifyVersion():
+                self._notices.told(task.endpoint, task.plan.target_version)
+                self._questions.ask(active, effect, now)
             case WithdrawDownload():
                 self._leave(active).pid = task.plan.pid
             case AnnounceOutcome():
@@ -299,6 +315,9 @@ class Negotiator:
     def _over(self, active: Active, now: float) -> None:
         self.ended.append(active)
         left = self._leave(active)
+        if active.task.plan.kind is Kind.SOFTWARE:
+            runs = active.task.state in (State.SUCCESS, State.DONE_SAME)
+            self._notices.ended(active.endpoint, now, runs=runs)
         if self._lwm2m.registration(active.endpoint) is None:
             self._subscriptions.forget(active.endpoint)
         if left.pid is not None:

@@ -65,6 +65,7 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.explanation import explained, withheld
 from headgate.upgrade.negotiator import Downloads, Negotiator
+from headgate.upgrade.notices import Notices
 from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.places import waits_until
 from headgate.upgrade.questions import AnswerTo, Questions
@@ -123,6 +124,7 @@ class Orchestrator:
         self.timers = Timers()
         self.roster = Roster()
         self.subscriptions = Subscriptions(lwm2m, self.gathering)
+        self.notices = Notices(self.gathering, keep_s=self.settings.keep_s)
         self.questions = Questions(
             lwm2m,
             self.gathering,
@@ -139,6 +141,7 @@ class Orchestrator:
             gathering=self.gathering,
             questions=self.questions,
             subscriptions=self.subscriptions,
+            notices=self.notices,
             roster=self.roster,
             timers=self.timers,
             keep_s=self.settings.keep_s,
@@ -146,6 +149,7 @@ class Orchestrator:
         self.containers = Containers(
             lwm2m,
             subscriptions=self.subscriptions,
+            notices=self.notices,
             negotiator=self.negotiator,
             gathering=self.gathering,
             roster=self.roster,

@@ -52,6 +52,7 @@ def restore(
     lwm2m.restore(registrations_of(values_of(database, tables.devices, REGISTRATION_COLUMNS)), now)
     restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
+    restore_notices(orchestrator, database)
     restore_effects(orchestrator, database)
     restore_observations(orchestrator, database, lwm2m, now)
     roster = orchestrator.roster
@@ -161,6 +162,12 @@ def restore_effects(orchestrator: Orchestrator, database: Database) -> None:
         asker.pending[effect] = Pending(row["id"], effect, asker.state)
         if isinstance(asker, Left) and asker.withdrawal_id is None:
             orchestrator.timers.set(asker, row["asked_s"] + orchestrator.settings.keep_s)
+
+
+def restore_notices(orchestrator: Orchestrator, database: Database) -> None:
+    """What devices were told of, in the order in which their tasks ended."""
+    for row in sorted(rows_of(database, tables.notices), key=lambda row: row["ended_s"] or 0.0):
+        orchestrator.notices.restore(row)
 
 
 def restore_observations(

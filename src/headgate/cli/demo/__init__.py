@@ -1,6 +1,7 @@
-"""`headgate demo`: a server, a simulated fleet and a firmware campaign in one process.
+"""`headgate demo`: a server, a simulated fleet and campaigns of both kinds in one process.
 
 rehearsal    the run: from an empty directory to the last device's end
+orders       the campaigns that the operator makes
 pace         the time that server and devices share
 contention   what was seen of the cells meanwhile: full, or idle while someone waits
 verdict      who ended how, and whether that is how it must be

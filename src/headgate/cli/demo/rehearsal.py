@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from headgate.cli.demo.contention import Contention
+from headgate.cli.demo.orders import Placed, orders_of, place
 from headgate.cli.demo.pace import PacedClock
 from headgate.cli.demo.show import Show, Sight
-from headgate.cli.demo.verdict import ASKED_TWICE, NEVER_ONLINE, Verdict, verdict_of
+from headgate.cli.demo.verdict import NEVER_ONLINE, Verdict, verdict_of
 from headgate.config import Config
-from headgate.fleet.download import make_package
 from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
-from headgate.server import CampaignStatus, Server, TaskStatus
-from headgate.upgrade.task import State
+from headgate.server import Server, TaskStatus
+from headgate.upgrade.task import Kind, State
 
 VERSION = "V1.0"
 TARGET_VERSION = "V2.0"
@@ -32,8 +32,10 @@ REPORT_EVERY_S = 120.0  # simulated, as all that follow
 AWAKE_S = 93.0
 BOOT_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05  # ours
+AFTERLIFE_S = 600.0
+"""How long devices are there after their task. For hours they would report, and nothing else would happen."""
+SWITCH_OFF_EVERY_S = 2.0  # ours
 PROGRESS_EVERY_S = 0.2  # ours: how often the edge looks whether downloads go on
-PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Demo:
     speed: float
     loss: float
     faulty: float
+    software: float
     size_bytes: int
     threads: int
     json: bool
@@ -83,6 +86,7 @@ class Demo:
             cells=self.cells,
             seed=self.seed,
             faulty=self.faulty,
+            software=self.software,
             version=VERSION,
             target_version=TARGET_VERSION,
             boot_within_s=BOOT_WITHIN_S,
@@ -105,23 +109,19 @@ class Demo:
         )
 
     async def _upgrade(self, server: Server, fleet: Fleet, clock: PacedClock, show: Show) -> Verdict:
-        """The campaign, and the second one that gets into its way."""
-        body = make_package(TARGET_VERSION, self.size_bytes, self.seed)
-        package = await server.add_package(body, version=TARGET_VERSION, name="demo")
-        endpoints = [device.profile.endpoint for device in fleet.devices]
-        campaign = await server.create_campaign(name="demo", package=package.pid, endpoints=endpoints)
-        twice = [each.profile.endpoint for each in fleet.devices if each.profile.fault == ASKED_TWICE]
-        second = None
-        if twice:
-            second = await server.create_campaign(name="too early", package=package.pid, endpoints=twice)
-        contention = await self._watch(server, fleet, clock, show, campaign.id)
-        conflicts = {} if second is None else await tasks_of(server, second.id)
+        """The campaigns, from the first order to the last device's end."""
+        orders = orders_of(fleet.devices, version=TARGET_VERSION, size_bytes=self.size_bytes, seed=self.seed)
+        placed = [await place(server, order) for order in orders]
+        contention = await self._watch(server, fleet, clock, show, placed)
+        tasks: dict[bool, dict[str, TaskStatus]] = {False: {}, True: {}}
+        for each in placed:
+            tasks[each.order.conflicts] |= await each.tasks(server)
         limits = server.config.limits
         return verdict_of(
             fleet.devices,
-            await tasks_of(server, campaign.id),
-            conflicts,
-            digest=hashlib.sha256(body).hexdigest(),
+            tasks[False],
+            tasks[True],
+            digests={order.kind: order.digest for order in orders},
             version=TARGET_VERSION,
             limits={"0": limits.class_0, "1": limits.class_1, "2": limits.class_2, "U": limits.unknown},
             contention=contention,
@@ -129,36 +129,43 @@ class Demo:
         )
 
     async def _watch(
-        self, server: Server, fleet: Fleet, clock: PacedClock, show: Show, campaign_id: str
+        self, server: Server, fleet: Fleet, clock: PacedClock, show: Show, placed: Sequence[Placed]
     ) -> Contention:
-        """Look on until the campaign is through."""
+        """Look on until all campaigns are through."""
         contention = Contention()
         absent = sum(device.profile.fault == NEVER_ONLINE for device in fleet.devices)
-        began_s = time.monotonic()
-        ended = asyncio.ensure_future(server.ended(campaign_id))
+        began_s = looked_s = time.monotonic()
+        ended = asyncio.gather(*(server.ended(each.campaign_id) for each in placed))
         try:
             with show:
                 while not ended.done():
                     occupancy = server.occupancy()
                     contention.look(clock.now(), occupancy, fleet.upgrading())
                     if show.due:
-                        status = await server.campaign(campaign_id)
+                        states = await states_of(server, placed)
+                        edge = server.stats.edge
                         show.look(
                             Sight(
                                 clock=clock,
                                 elapsed_s=time.monotonic() - began_s,
-                                counts=status.counts,
+                                states=states,
                                 occupancy=occupancy,
                                 contention=contention,
-                                blocks=server.stats.edge.blocks,
+                                served=edge.blocks + edge.answered["segment"],
                             )
                         )
-                        if not clock.flies and only_absent(status, absent):
+                        if not clock.flies and only_absent(states, absent):
                             show.says(
                                 f"Only {absent} are left that never come online: their 24 h are skipped."
                             )
                             fleet.close()
                             clock.fly()
+                    if time.monotonic() - looked_s > SWITCH_OFF_EVERY_S:
+                        looked_s = time.monotonic()
+                        over = await over_since(server, placed, clock.now() - AFTERLIFE_S)
+                        for device in fleet.devices:
+                            if device.powered and device.profile.endpoint in over:
+                                device.leave(clock.now(), goodbye=False)
                     await asyncio.wait([ended], timeout=LOOK_EVERY_S)
             await ended
         finally:
@@ -178,17 +185,31 @@ class Demo:
         await stop.wait()
 
 
-def only_absent(status: CampaignStatus, absent: int) -> bool:
-    """Whether all tasks are over but those of the devices that are never switched on."""
-    active = {state: count for state, count in status.counts.states.items() if not state.terminal}
-    return active == {State.WAIT_ONLINE: absent}
-
-
-async def tasks_of(server: Server, campaign_id: str) -> Mapping[str, TaskStatus]:
-    """All tasks of a campaign, by endpoint."""
-    found: dict[str, TaskStatus] = {}
-    after = None
-    while page := await server.tasks(campaign_id, after=after, limit=PAGE):
-        found |= {task.endpoint: task for task in page}
-        after = page[-1].id
+async def states_of(server: Server, placed: Sequence[Placed]) -> dict[Kind, Counter[State]]:
+    """How many devices of each kind stand where; second tasks do not count."""
+    found: dict[Kind, Counter[State]] = {}
+    for each in placed:
+        if not each.order.conflicts:
+            counts = (await each.status(server)).counts
+            found.setdefault(each.order.kind, Counter()).update(counts.states)
     return found
+
+
+async def over_since(server: Server, placed: Sequence[Placed], then_s: float) -> set[str]:
+    """The devices whose tasks were over then."""
+    found: set[str] = set()
+    for each in placed:
+        if not each.order.conflicts:
+            tasks = (await each.tasks(server)).values()
+            found.update(
+                task.endpoint for task in tasks if task.ended_s is not None and task.ended_s < then_s
+            )
+    return found
+
+
+def only_absent(states: Mapping[Kind, Mapping[State, int]], absent: int) -> bool:
+    """Whether all tasks are over but those of the devices that are never switched on."""
+    active: Counter[State] = Counter()
+    for each in states.values():
+        active.update({state: count for state, count in each.items() if not state.terminal})
+    return active == {State.WAIT_ONLINE: absent}

@@ -17,14 +17,20 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.cli.demo.contention import Contention
+from headgate.cli.demo.orders import kind_of
 from headgate.cli.demo.pace import PacedClock
-from headgate.cli.demo.tables import cause_table, concurrency_table, count_table, fault_table
+from headgate.cli.demo.tables import (
+    cause_table,
+    concurrency_table,
+    count_table,
+    fault_table,
+    waiting_table,
+)
 from headgate.cli.demo.verdict import Verdict, values_of
 from headgate.fleet.runner import Fleet
 from headgate.server import Server
 from headgate.upgrade.admission import Occupancy
-from headgate.upgrade.campaign import Counts
-from headgate.upgrade.task import State
+from headgate.upgrade.task import Kind, State
 
 if TYPE_CHECKING:
     from headgate.cli.demo.rehearsal import Demo
@@ -61,17 +67,19 @@ class Sight:
 
     clock: PacedClock
     elapsed_s: float
-    counts: Counts
+    states: Mapping[Kind, Mapping[State, int]]
     occupancy: Sequence[Occupancy]
     contention: Contention
-    blocks: int
-    """That the server has served."""
+    served: int
+    """Blocks and segments, by the server."""
 
     @property
-    def stages(self) -> dict[str, int]:
-        """Devices by stage, all of them named."""
-        states = self.counts.states
-        return {name: sum(states.get(state, 0) for state in stage) for name, stage in STAGES.items()}
+    def stages(self) -> dict[str, dict[Kind, int]]:
+        """Devices by stage and kind, all stages named."""
+        return {
+            name: {kind: sum(states.get(state, 0) for state in stage) for kind, states in self.states.items()}
+            for name, stage in STAGES.items()
+        }
 
 
 class Show:
@@ -86,7 +94,7 @@ class Show:
         self._live: Live | None = None
         self._every_s = JSON_EVERY_S if json else LIVE_EVERY_S if self.is_terminal else LINE_EVERY_S
         self._looked_s = time.monotonic()
-        self._blocks: deque[tuple[float, int]] = deque(maxlen=RATE_LOOKS)
+        self._served: deque[tuple[float, int]] = deque(maxlen=RATE_LOOKS)
 
     def __enter__(self) -> Self:
         if self.is_terminal:
@@ -110,8 +118,11 @@ class Show:
 
     def began(self, demo: Demo, server: Server, fleet: Fleet, folder: str) -> None:
         """Say what is about to be done."""
-        faults = Counter(device.profile.fault for device in fleet.devices if device.profile.fault)
+        faults = Counter(
+            (kind_of(device), device.profile.fault) for device in fleet.devices if device.profile.fault
+        )
         classes = Counter(device.profile.radio.radio_class or "none" for device in fleet.devices)
+        kinds = Counter(kind_of(device) for device in fleet.devices)
         if self.json:
             self._print(
                 "started",
@@ -124,39 +135,47 @@ class Show:
                 loss=demo.loss,
                 size_bytes=demo.size_bytes,
                 classes=dict(sorted(classes.items())),
-                faults=dict(sorted(faults.items())),
+                kinds=dict(sorted(kinds.items())),
+                faults={
+                    kind: {fault: count for (of, fault), count in sorted(faults.items()) if of is kind}
+                    for kind in sorted(kinds)
+                },
             )
             return
         shares = ", ".join(f"{count:,} of class {name}" for name, count in sorted(classes.items()))
+        upgrades = " and ".join(f"{kinds[kind]:,} of {kind.value}" for kind in Kind if kinds[kind])
         self._console.print(
             f"Server on UDP 127.0.0.1:{server.port}, data in {folder}. "
             f"[bold]{demo.devices:,} devices in {demo.cells} cells[/bold] ({shares}), "
             f"{faults.total():,} of them faulty in {len(faults)} ways; {demo.loss:.0%} of all datagrams are "
-            f"lost each way. A package of {demo.size_bytes:,} bytes; up to {demo.speed:g} times as fast as "
-            f"life (seed {demo.seed}).",
+            f"lost each way. Upgrades: {upgrades}, packages of {demo.size_bytes:,} bytes; up to "
+            f"{demo.speed:g} times as fast as life (seed {demo.seed}).",
             highlight=False,
         )
 
     def look(self, sight: Sight) -> None:
         """Show how it stands."""
         self._looked_s = time.monotonic()
-        self._blocks.append((self._looked_s, sight.blocks))
+        self._served.append((self._looked_s, sight.served))
         if self.json:
             self._print(
                 "status",
                 simulated_s=round(sight.clock.passed_s, 1),
                 speed=round(sight.clock.achieved, 1),
-                states={state.value: count for state, count in sight.counts.states.items()},
-                failures={failure.value: count for failure, count in sight.counts.failures.items()},
+                states={
+                    kind: {state.value: count for state, count in states.items()}
+                    for kind, states in sight.states.items()
+                },
                 slots_held=sum(each.held for each in sight.occupancy),
                 waiting=sum(each.waiting for each in sight.occupancy),
-                blocks=sight.blocks,
+                served=sight.served,
                 idle_share=round(sight.contention.idle_share, 6),
             )
         elif self._live is not None:
             self._live.update(self._view(sight), refresh=True)
         else:
-            stages = ", ".join(f"{count:,} {name}" for name, count in sight.stages.items() if count)
+            totals = {name: sum(counts.values()) for name, counts in sight.stages.items()}
+            stages = ", ".join(f"{count:,} {name}" for name, count in totals.items() if count)
             self._console.print(f"{self._head(sight)}: {stages}", highlight=False, soft_wrap=True)
 
     def says(self, sentence: str) -> None:
@@ -182,13 +201,15 @@ class Show:
             fault_table(verdict),
             cause_table(verdict),
             concurrency_table(verdict),
+            waiting_table(verdict),
             count_table(verdict),
         ):
             self._console.print(table)
         self._console.print(self._time(clock), highlight=False)
         if verdict.good:
             self._console.print(
-                f"[green]Everything holds: {verdict.upgraded:,} of {verdict.devices:,} devices run the new "
+                f"[green]Everything holds: {sum(verdict.upgraded.values()):,} of "
+                f"{sum(verdict.devices.values()):,} devices run the new "
                 "version with the right digest, and each fault ended in its published cause.[/green]",
                 highlight=False,
             )
@@ -203,18 +224,20 @@ class Show:
         held, waiting = (sum(getattr(each, name) for each in sight.occupancy) for name in ("held", "waiting"))
         return (
             f"{sight.elapsed_s:4.0f} s, simulated {duration(sight.clock.passed_s)}, {held:,} slots held, "
-            f"{waiting:,} wait, {self._rate():,.0f} blocks/s"
+            f"{waiting:,} wait, {self._rate():,.0f} blocks and segments/s"
         )
 
     def _rate(self) -> float:
-        (began_s, first), (ended_s, last) = self._blocks[0], self._blocks[-1]
+        (began_s, first), (ended_s, last) = self._served[0], self._served[-1]
         return (last - first) / (ended_s - began_s) if ended_s > began_s else 0.0
 
     def _view(self, sight: Sight) -> RenderableType:
-        devices = max(sight.counts.devices, 1)
+        devices = sum(sum(states.values()) for states in sight.states.values())
         stages = Table.grid(padding=(0, 1))
-        for name, count in sight.stages.items():
-            stages.add_row(name, Text(f"{count:,}", justify="right"), bar(count, devices, BAR))
+        stages.add_row("", *(Text(kind.value, style="dim") for kind in sight.states), "")
+        for name, counts in sight.stages.items():
+            columns = [Text(f"{count:,}", justify="right") for count in counts.values()]
+            stages.add_row(name, *columns, bar(sum(counts.values()), devices, BAR))
         fullest = sorted(
             sight.occupancy, key=lambda each: (-each.waiting, -each.held / each.limit, each.cell.cell_id)
         )

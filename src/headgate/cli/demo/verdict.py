@@ -11,22 +11,26 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headgate.cli.demo.contention import Contention
+from headgate.cli.demo.orders import ASKED_TWICE, kind_of
 from headgate.fleet.device import Device
 from headgate.fleet.faults import FAULTS
 from headgate.fleet.outcome import Interval, peak
+from headgate.fleet.pcp_faults import PCP_FAULTS
 from headgate.fleet.runner import CellClass
 from headgate.server import TaskStatus
-from headgate.upgrade.task import State
+from headgate.upgrade.task import Kind, State
 
-ASKED_TWICE = "asked twice"
 NEVER_ONLINE = "never online"
 IDLE_SHARE_MAX = 0.01  # of the contended time; it is looked at now and then, and seen in between changes
 NAMED_MAX = 5  # devices of one cell that was too full
+CAUSES: Mapping[Kind, Mapping[str, str]] = {Kind.FIRMWARE: FAULTS, Kind.SOFTWARE: PCP_FAULTS}
+"""The published cause of each fault; a name may mean something to either kind."""
 
 
 class FaultEnd(NamedTuple):
     """One fault, and how its devices ended."""
 
+    kind: Kind
     fault: str
     published: str
     devices: int
@@ -40,22 +44,24 @@ class Peak(NamedTuple):
     radio_class: str
     most: int
     limit: int
+    mixed: bool
+    """Whether devices of both kinds ever upgraded together there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The end of a demo."""
 
-    devices: int
-    upgraded: int
+    devices: Mapping[Kind, int]
+    upgraded: Mapping[Kind, int]
     """With the right digest, running the new version."""
-    endings: Mapping[str, int]
-    """How many tasks ended so, of both campaigns."""
+    endings: Mapping[Kind, Mapping[str, int]]
+    """How many tasks ended so, of all campaigns."""
     faults: Sequence[FaultEnd]
     peaks: Sequence[Peak]
     """The highest first, by its limit."""
     contention: Contention
-    counts: Mapping[str, int]
+    counts: Mapping[Kind, Mapping[str, int]]
     violations: Sequence[str]
     """What must not be, each by its device or cell."""
 
@@ -70,7 +76,7 @@ def verdict_of(
     tasks: Mapping[str, TaskStatus],
     second: Mapping[str, TaskStatus],
     *,
-    digest: str,
+    digests: Mapping[Kind, str],
     version: str,
     limits: Mapping[str, int],
     contention: Contention,
@@ -78,34 +84,40 @@ def verdict_of(
 ) -> Verdict:
     """What the devices' logs and the tasks, by endpoint, come to. `second` is the campaign that conflicts."""
     violations: list[str] = []
-    upgraded = 0
-    right: Counter[str] = Counter()
+    upgraded: Counter[Kind] = Counter()
+    right: Counter[tuple[Kind, str]] = Counter()
+    endings: dict[Kind, Counter[str]] = {}
     for device in devices:
-        task, fault = tasks[device.profile.endpoint], device.profile.fault
-        wrong = wrongs_of(device, task, second.get(device.profile.endpoint), digest=digest, version=version)
+        endpoint, kind, fault = device.profile.endpoint, kind_of(device), device.profile.fault
+        own, other = tasks[endpoint], second.get(endpoint)
+        digest = digests[kind]
+        wrong = wrongs_of(device, own, other, digest=digest, version=version)
         holds = device.version == version and device.log.digest == digest
-        upgraded += holds and task.state is State.SUCCESS
-        right[fault] += not wrong
-        violations += [f"{device.profile.endpoint} ({described(device)}): {each}" for each in wrong]
+        upgraded[kind] += holds and own.state is State.SUCCESS
+        right[kind, fault] += not wrong
+        endings.setdefault(kind, Counter()).update(ending(task) for task in (own, other) if task is not None)
+        violations += [f"{endpoint} ({described(device)}): {each}" for each in wrong]
     peaks, crowded = peaks_of(devices, tasks, limits, now)
     violations += crowded
     if contention.idle_share > IDLE_SHARE_MAX:
         violations.append(
             f"slots were free in {contention.idle_share:.1%} of the time in which someone waited"
         )
-    injected = Counter(device.profile.fault for device in devices if device.profile.fault)
+    kinds = Counter(kind_of(device) for device in devices)
+    injected = Counter((kind_of(device), device.profile.fault) for device in devices)
     return Verdict(
-        devices=len(devices),
+        devices=kinds,
         upgraded=upgraded,
-        endings=Counter(ending(task) for task in [*tasks.values(), *second.values()]),
+        endings=endings,
         faults=[
-            FaultEnd(fault, published, injected[fault], right[fault])
-            for fault, published in FAULTS.items()
-            if injected[fault]
+            FaultEnd(kind, fault, published, injected[kind, fault], right[kind, fault])
+            for kind, causes in CAUSES.items()
+            for fault, published in causes.items()
+            if injected[kind, fault]
         ],
         peaks=peaks,
         contention=contention,
-        counts=counts_of(devices),
+        counts={kind: counts_of([each for each in devices if kind_of(each) is kind]) for kind in kinds},
         violations=violations,
     )
 
@@ -115,6 +127,7 @@ def wrongs_of(
 ) -> list[str]:
     """What is wrong with how a device ended; nothing where it is as it must be."""
     fault, log = device.profile.fault, device.log
+    causes = CAUSES[kind_of(device)]
     wrong = []
     if fault in ("", ASKED_TWICE):
         if task.state is not State.SUCCESS:
@@ -124,15 +137,15 @@ def wrongs_of(
                 wrong.append(f"runs {device.version} after its success")
             if log.digest != digest:
                 wrong.append(f"succeeded with a package of SHA-256 {log.digest or 'none'}")
-    elif ending(task) != FAULTS[fault]:
-        wrong.append(f"had to end so: {FAULTS[fault]}; and ended so: {ending(task)} ({detail(task)})")
-    if fault == ASKED_TWICE and (second is None or ending(second) != FAULTS[fault]):
+    elif ending(task) != causes[fault]:
+        wrong.append(f"had to end so: {causes[fault]}; and ended so: {ending(task)} ({detail(task)})")
+    if fault == ASKED_TWICE and (second is None or ending(second) != causes[fault]):
         came = "was not" if second is None else f"ended so: {ending(second)}"
-        wrong.append(f"its second task had to end so: {FAULTS[fault]}; it {came}")
+        wrong.append(f"its second task had to end so: {causes[fault]}; it {came}")
     if log.executes_after_confirmed:
         wrong.append(f"{log.executes_after_confirmed} Executes after it had confirmed one")
     if log.forced_restarts:
-        wrong.append(f"{log.forced_restarts} restarts at block 0 that it did not choose")
+        wrong.append(f"{log.forced_restarts} restarts at 0 that it did not choose")
     return wrong
 
 
@@ -144,7 +157,7 @@ def peaks_of(
     A device upgrades from the URI it takes to the end that it is told. One that is gone is told nothing, and
     one that sleeps is told later: for these it ends with their task.
     """
-    intervals: dict[CellClass, list[tuple[str, Interval]]] = {}
+    intervals: dict[CellClass, list[tuple[Device, Interval]]] = {}
     for device in devices:
         log, endpoint = device.log, device.profile.endpoint
         over_s = tasks[endpoint].ended_s or now
@@ -155,35 +168,49 @@ def peaks_of(
             if began_s < over_s:
                 interval = Interval(began_s, min(ended_s, over_s), radio_class)
                 intervals.setdefault((device.profile.radio.cell_id, radio_class), []).append(
-                    (endpoint, interval)
+                    (device, interval)
                 )
     peaks, crowded = [], []
-    for (cell_id, radio_class), named in intervals.items():
+    for (cell_id, radio_class), found_there in intervals.items():
         cell = "none" if cell_id is None else f"{cell_id:X}"
-        most = peak((each.began_s, each.ended_s) for _, each in named)
+        most = peak((each.began_s, each.ended_s) for _, each in found_there)
         limit = limits.get(radio_class, 0)
-        peaks.append(Peak(cell, radio_class, most, limit))
+        peaks.append(Peak(cell, radio_class, most, limit, mixed(found_there)))
         if most > limit:
-            names = ", ".join(endpoint for endpoint, _ in named[:NAMED_MAX])
+            names = ", ".join(device.profile.endpoint for device, _ in found_there[:NAMED_MAX])
             crowded.append(
                 f"cell {cell}, class {radio_class or 'unknown to the device'}: {most} upgraded at once, "
-                f"{limit} may ({names}{', ...' if len(named) > NAMED_MAX else ''})"
+                f"{limit} may ({names}{', ...' if len(found_there) > NAMED_MAX else ''})"
             )
     return sorted(peaks, key=lambda each: (-each.most / max(each.limit, 1), each.cell)), crowded
+
+
+def mixed(found: Sequence[tuple[Device, Interval]]) -> bool:
+    """Whether an upgrade of one kind overlaps one of the other."""
+    software = [each for device, each in found if kind_of(device) is Kind.SOFTWARE]
+    return any(
+        max(one.began_s, other.began_s) < min(one.ended_s, other.ended_s)
+        for device, one in found
+        if kind_of(device) is Kind.FIRMWARE
+        for other in software
+    )
 
 
 def counts_of(devices: Sequence[Device]) -> dict[str, int]:
     """Sums of what the devices remember."""
     logs = [device.log for device in devices]
     return {
-        "downloads resumed at an offset": sum(len(log.resumed_at) for log in logs),
         "power cuts": sum(log.power_cuts for log in logs),
+        "downloads that went on where the device was": sum(len(log.resumed_at) for log in logs),
+        "downloads begun again at 0, by the device's choice": sum(
+            max(log.starts_at_zero - 1, 0) for log in logs
+        ),
+        "restarts at 0 that no device chose": sum(log.forced_restarts for log in logs),
+        "blocks or segments taken": sum(log.blocks + log.segments for log in logs),
         "ports moved": sum(device.port_generation for device in devices),
         "executes": sum(log.executes for log in logs),
         "executes repeated as the answer was lost": sum(log.executes_after_answer for log in logs),
         "executes after confirmation": sum(log.executes_after_confirmed for log in logs),
-        "forced restarts at block 0": sum(log.forced_restarts for log in logs),
-        "blocks taken": sum(log.blocks for log in logs),
     }
 
 
@@ -202,8 +229,9 @@ def detail(task: TaskStatus) -> str:
 def described(device: Device) -> str:
     """What kind of device it is."""
     profile = device.profile
+    style = profile.style if profile.pcp is None else f"PCP, {profile.pcp.generation.value}"
     return ", ".join(
-        each for each in (profile.style, profile.fault, f"class {profile.radio.radio_class or '-'}") if each
+        each for each in (style, profile.fault, f"class {profile.radio.radio_class or '-'}") if each
     )
 
 
@@ -212,14 +240,14 @@ def values_of(verdict: Verdict) -> dict[str, Any]:
     contention = verdict.contention
     return {
         "good": verdict.good,
-        "devices": verdict.devices,
-        "upgraded": verdict.upgraded,
-        "endings": dict(verdict.endings),
+        "devices": dict(verdict.devices),
+        "upgraded": dict(verdict.upgraded),
+        "endings": {kind: dict(found) for kind, found in verdict.endings.items()},
         "faults": [each._asdict() for each in verdict.faults],
         "peaks": [each._asdict() for each in verdict.peaks],
         "contended_s": round(contention.contended_s, 3),
         "idle_share": round(contention.idle_share, 6),
         "used_share": round(contention.used_share, 4),
-        "counts": dict(verdict.counts),
+        "counts": {kind: dict(found) for kind, found in verdict.counts.items()},
         "violations": list(verdict.violations),
     }

@@ -1,0 +1,98 @@
+"""What the demo's operator orders: a campaign of each kind at once, and one that comes too early."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headgate.fleet.device import Device
+from headgate.fleet.download import make_package
+from headgate.server import CampaignStatus, Server, TaskStatus
+from headgate.upgrade.task import Kind
+
+ASKED_TWICE = "asked twice"
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One campaign that is to be made."""
+
+    name: str
+    kind: Kind
+    body: bytes
+    version: str
+    endpoints: Sequence[str]
+    conflicts: bool = False
+    """Another campaign has these devices already."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the package, in hex."""
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An order, and the campaign that came of it."""
+
+    order: Order
+    campaign_id: str
+
+    async def status(self, server: Server) -> CampaignStatus:
+        """How it stands."""
+        return await server.campaign(self.campaign_id)
+
+    async def tasks(self, server: Server) -> Mapping[str, TaskStatus]:
+        """All its tasks, by endpoint."""
+        found: dict[str, TaskStatus] = {}
+        after = None
+        while page := await server.tasks(self.campaign_id, after=after, limit=PAGE):
+            found |= {task.endpoint: task for task in page}
+            after = page[-1].id
+        return found
+
+
+def kind_of(device: Device) -> Kind:
+    """By what a device is upgraded."""
+    return Kind.FIRMWARE if device.profile.pcp is None else Kind.SOFTWARE
+
+
+def orders_of(devices: Sequence[Device], *, version: str, size_bytes: int, seed: int) -> list[Order]:
+    """Each device in the campaign of its kind; some of them in a second one, while that runs."""
+    bodies = {
+        Kind.FIRMWARE: make_package(version, size_bytes, seed),
+        Kind.SOFTWARE: random.Random(f"{seed} software").randbytes(size_bytes),
+    }
+    orders = [
+        Order(
+            name=kind.value,
+            kind=kind,
+            body=body,
+            version=version,
+            endpoints=[device.profile.endpoint for device in devices if kind_of(device) is kind],
+        )
+        for kind, body in bodies.items()
+    ]
+    orders.append(
+        Order(
+            name="too early",
+            kind=Kind.FIRMWARE,
+            body=bodies[Kind.FIRMWARE],
+            version=version,
+            endpoints=[each.profile.endpoint for each in devices if each.profile.fault == ASKED_TWICE],
+            conflicts=True,
+        )
+    )
+    return [order for order in orders if order.endpoints]
+
+
+async def place(server: Server, order: Order) -> Placed:
+    """Give the server the package, and make the campaign."""
+    package = await server.add_package(order.body, version=order.version, kind=order.kind, name=order.name)
+    campaign = await server.create_campaign(
+        name=order.name, package=package.pid, endpoints=list(order.endpoints)
+    )
+    return Placed(order=order, campaign_id=campaign.id)
