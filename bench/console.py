@@ -1,4 +1,4 @@
-"""What does the console cost? CPU of the server per page, with a fleet in the store; and per viewer of a page."""
+"""What does the console cost? CPU of the server per page with a fleet in its store, and per viewer."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits, Occupancy
+from headgate.upgrade.admission import Limits, Occupancy, Standing
 from headgate.upgrade.campaign import Confirm, RetryPolicy
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.radio import Cell
 from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
@@ -211,6 +212,9 @@ class Desk(Protocol):
 
     def occupancy(self) -> Sequence[Occupancy]:
         """The slots of all cells that have holders, or someone waiting."""
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines: the first so many of each."""
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package; None where it is permitted none of it."""
