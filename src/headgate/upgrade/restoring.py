@@ -50,6 +50,7 @@ def restore(
 ) -> None:
     """Let the orchestrator and the LwM2M server go on from what the database holds. Called once, first."""
     lwm2m.restore(registrations_of(values_of(database, tables.devices, REGISTRATION_COLUMNS)), now)
+    orchestrator.announcements.restore(database)
     restore_campaigns(orchestrator, database, now)
     created = restore_tasks(orchestrator, database)
     restore_notices(orchestrator, database)
@@ -68,8 +69,8 @@ def restore(
                 orchestrator.questions.send(asker, pending, now)
     for running in list(roster.running.values()):
         orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
-    orchestrator.negotiator.admit(now)
     orchestrator.campaigns.settle(now)
+    orchestrator.negotiator.admit(now)
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:
