@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.devices import LINKS
+from bench.idle import LINKS
 from bench.peers import cpu_s
 from headgate.store import tables
 from headgate.store.batch import Batch
