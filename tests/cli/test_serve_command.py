@@ -174,6 +174,13 @@ def test_the_api_is_served_and_its_first_token_is_named(tmp_path):
         assert token_file.stat().st_mode & 0o777 == 0o600
         with httpx.Client(headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}) as client:
             assert client.get(f"{found[1]}/devices").json() == {"items": [], "next": None}
+        line = server.process.stdout.readline()
+        link = re.fullmatch(r"headgate: console at (http://127\.0\.0\.1:\d+)/login#(\S+) \(once.*\)\n", line)
+        assert link, line
+        with httpx.Client(base_url=link[1], headers={"Origin": link[1]}) as client:
+            for code, after in ((link[2], 303), (link[2], 403)):
+                client.cookies.clear()
+                assert client.post("/login", data={"token": code}).status_code == after
         assert server.end() == (0, "")
 
 
