@@ -101,3 +101,11 @@ class CampaignStateError(CampaignError):
 
 class CampaignChangedError(CampaignError):
     """Somebody has changed the campaign since it was looked at."""
+
+
+class HookError(HeadgateError):
+    """A web hook cannot be made, or leads where hooks may not lead."""
+
+
+class HookLimitError(HookError):
+    """There are as many web hooks as there may be; remove one, or raise the bound."""

@@ -10,15 +10,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli_asking import Operator
+from headgate.fleet.population import Population
+from headgate.fleet.radio import LinkSettings
+from headgate.fleet.runner import Fleet
 from headgate.server import Config, Server
 from headgate.wire.coap import Message
+from peer import until
 
 PATIENCE_S = 30.0  # far beyond what any of this takes
+SPEED = 100.0  # how much faster simulated devices live
 
 
 class Running:
@@ -102,17 +109,22 @@ def refused() -> Callable[..., str]:
     return run
 
 
-@pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """Who asks a server that a thread of its own runs, for all tests of a file."""
-    data = tmp_path_factory.mktemp("served") / "data"
+@contextmanager
+def served(data: Path, population: Population | None = None) -> Iterator[Operator]:
+    """A server in a thread of its own, with devices where some are wanted, and who asks it."""
     there, over = threading.Event(), threading.Event()
     found: list[Operator] = []
 
     async def main() -> None:
         config = Config(coap={"host": "127.0.0.1", "port": 0}, store={"directory": data}, http={"port": 0})
-        async with Server(config) as server:
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(Server(config))
             http = await server.serve_http()
+            if population is not None:
+                address = ("127.0.0.1", server.port)
+                link = LinkSettings(loss=0.0)
+                fleet = Fleet(population.make(), server=address, link=link, seed=population.seed, speed=SPEED)
+                await stack.enter_async_context(fleet)
             found.append(Operator(http.url, http.token_file.read_text().strip(), data, server.port))
             there.set()
             await asyncio.to_thread(over.wait)
@@ -125,3 +137,43 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     finally:
         over.set()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """Who asks a server that has no devices but those that a test registers; one for all tests of a file."""
+    with served(tmp_path_factory.mktemp("served") / "data") as somebody:
+        yield somebody
+
+
+def twelve(faulty: int) -> Population:
+    """Devices in one cell, so many of which say Result 5 to each package; all quick to answer."""
+    return Population(
+        devices=12,
+        cells=1,
+        bands=(1.0, 0.0, 0.0),
+        faulty=faulty / 12,
+        faults=("Result 5",),
+        moving=0.0,
+        quirky=0.0,
+        power_cuts=0.0,
+        boot_within_s=1.0,
+        report_interval_s=0.2 * SPEED,
+        awake_s=20.0 * SPEED,
+    )
+
+
+@pytest.fixture
+def fleet_operator(tmp_path: Path) -> Iterator[Operator]:
+    """Who asks a server with twelve devices, one of which fails."""
+    with served(tmp_path / "data", twelve(1)) as somebody:
+        until(lambda: len(somebody.get("device", "list").lines) == 12)
+        yield somebody
+
+
+@pytest.fixture
+def healthy_operator(tmp_path: Path) -> Iterator[Operator]:
+    """The same where none does."""
+    with served(tmp_path / "data", twelve(0)) as somebody:
+        until(lambda: len(somebody.get("device", "list").lines) == 12)
+        yield somebody

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,42 @@ def test_a_key_makes_one_campaign(operator, pid):
     first = created(operator, pid, "--endpoint", "z1", "--idempotency-key", "k")
     assert created(operator, pid, "--endpoint", "z1", "--idempotency-key", "k") == first
     assert created(operator, pid, "--endpoint", "z2") != first
+
+
+def test_a_policy_is_written_shown_and_changed(operator, pid):
+    """What is left out of an edit stays as it is; a gate is changed by its parts."""
+    policy = (
+        *("--stage", "1", "--stage", "50%", "--gate-success", "95%", "--minimum-executed", 7),
+        *("--confirm", "start", "--start", "2099-12-01T22:00", "--timezone", "Europe/Berlin"),
+        *("--window", "mon-wed 22:00-6:00", "--window", "sun 1:00-5:00", "--retry", "any=1@1h"),
+        *("--source-version", "V1", "--skip-same-package"),
+    )
+    campaign = created(operator, pid, "--all", *policy)
+    shown = operator.get("campaign", "show", campaign, "--json").json
+    assert shown["state"] == "scheduled"
+    assert [each["devices"] for each in shown["stages"]] == [1, 2, 1]
+    assert shown["start_s"] == datetime(2099, 12, 1, 21, tzinfo=UTC).timestamp()
+    assert shown["windows"] == [
+        {"days": ["mon", "tue", "wed"], "begin": "22:00", "end": "06:00"},
+        {"days": ["sun"], "begin": "01:00", "end": "05:00"},
+    ]
+    assert (shown["source_versions"], shown["skip_same_package"]) == (["V1"], True)
+    assert len(shown["retry"]) == 17
+    fields = {each[0]: each[1] for each in operator.get("campaign", "show", campaign).fields}
+    assert fields["windows"] == "mon,tue,wed 22:00-06:00; sun 01:00-05:00 (Europe/Berlin)"
+    assert fields["tried again"] == "any cause: 1 more, 3600 s later"
+
+    edit = ("campaign", "edit", campaign)
+    changed = operator.get(
+        *edit, "--error-threshold", "5%", "--start", "2099-12-02T22:00", "--name", "n", "--json"
+    ).json
+    gate = {"success": 0.95, "error_threshold": 0.05, "minimum_executed": 7}
+    assert (changed["gate"], changed["name"]) == (gate, "n")
+    assert changed["start_s"] == shown["start_s"] + 86_400
+    assert (changed["windows"], changed["retry"]) == (shown["windows"], shown["retry"])
+    assert "nothing is said" in operator.refused(*edit, code=2)
+    operator.get("campaign", "stop", campaign, "--yes")
+    assert "through" in operator.refused(*edit, "--name", "m", code=1)
 
 
 def test_nobody_upgrades_a_fleet_by_leaving_something_out(operator, pid, tmp_path):

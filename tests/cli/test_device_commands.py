@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import create_engine, insert
 
-from cli_asking import register
+from cli_asking import Operator, register
+from headgate.store.tables import tasks
 
 HOSTILE = "a/../%2F?#[bold] é"  # no device is let in by a name with control characters
 
@@ -73,3 +75,41 @@ def test_cells_have_limits_without_anybody_in_them(operator):
     assert [each["limit"] for each in shown["classes"]] == [50, 10, 1, 10]
     assert dict(operator.get("cell", "show", "460-00-1A2B").fields)["slots are shared by"] == "class"
     assert "path.cell" in operator.refused("cell", "show", "nonsense", code=2)
+
+
+def stand(operator: Operator, endpoint: str, state: str, radio_class: str, queued_s: float) -> None:
+    """A task that holds a slot or waits for one, as the server would have stored it."""
+    row = {
+        "id": f"c-{endpoint}",
+        "campaign_id": "c",
+        "endpoint": endpoint,
+        "state": state,
+        "cell_id": 0x9F,
+        "smcc": 460,
+        "smnc": 0,
+        "radio_class": radio_class,
+        "queued_s": queued_s,
+        "entered_s": queued_s,
+        "stage_s": queued_s,
+        "created_s": queued_s,
+        "active": True,
+    }
+    engine = create_engine(f"sqlite:///{operator.data / 'headgate.db'}")
+    with engine.begin() as connection:
+        connection.execute(insert(tasks), row)
+    engine.dispose()
+
+
+def test_a_cell_shows_who_holds_and_who_waits(operator):
+    """With the place in the line of its class, and the reason."""
+    stand(operator, "h1", "downloading", "0", 1.0)
+    stand(operator, "w2", "wait_slot", "2", 3.0)
+    stand(operator, "w1", "wait_slot", "2", 2.0)
+    (listed,) = operator.get("cell", "list").fields
+    assert listed == ["460-00-9F", "1", "2", "class 0: 1 of 50; class 2: 0 of 1, 2 wait"]
+    shown = operator.get("cell", "show", "460-00-9F").fields
+    assert ["limits", "class 0: 50; class 1: 10; class 2: 1; class U: 10"] in shown
+    (holder,) = [fields for fields in shown if fields[0] == "holds"]
+    assert holder[1:4] == ["0", "h1", "downloading"]
+    queue = [fields[:3] for fields in shown if fields[0].startswith("waits")]
+    assert queue == [["waits 1", "2", "w1"], ["waits 2", "2", "w2"]]

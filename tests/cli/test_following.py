@@ -109,7 +109,8 @@ def test_a_restart_of_the_server_is_waited_for(run: Callable[..., Any], monkeypa
     """A campaign is looked at again until it is through; said once, on standard error."""
     monkeypatch.setattr(watch, "AT_MOST_EVERY_S", 0.01)
     monkeypatch.setattr(watch, "AT_LEAST_EVERY_S", 0.01)
-    looks = [status("running", created=2), None, None, status("ended", success=2)]
+    busy = {"detail": "too many questions wait for the store"}
+    looks = [status("running", created=2), None, busy, None, status("ended", success=2)]
 
     class Campaign(Scripted):
         async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,7 +119,8 @@ def test_a_restart_of_the_server_is_waited_for(run: Callable[..., Any], monkeypa
                 writer.write(answer("503 Service Unavailable", {"detail": "busy"}))
             else:
                 said = looks.pop(0)
-                writer.write(b"" if said is None else answer("200 OK", said))
+                code = "503 Service Unavailable" if said is busy else "200 OK"
+                writer.write(b"" if said is None else answer(code, said))
             writer.close()
             await writer.wait_closed()
 

@@ -11,6 +11,8 @@ import sys
 import pytest
 
 from cli_asking import Operator, register
+from headgate.cli import status
+from headgate.upgrade.failure import Failure
 
 HEAVY = (
     "asyncio",
@@ -121,3 +123,12 @@ def test_shells_complete_commands_options_and_choices():
     assert completed("headgate campaign re") == {"resume", "retry"}
     assert "--gate-success" in completed("headgate campaign create --")
     assert completed("headgate campaign create --confirm ") == {"none", "start", "stages"}
+
+
+def test_a_cause_is_shown_with_what_to_do(capsys):
+    """For each published cause that there is."""
+    status.advise({"failures": {failure.value: 1 for failure in Failure}})
+    said = capsys.readouterr().out
+    assert all(f"\n{failure.value}: " in said for failure in Failure)
+    status.advise({"failures": {}})
+    assert capsys.readouterr().out == ""

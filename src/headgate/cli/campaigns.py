@@ -21,6 +21,16 @@ from headgate.cli.options import (
     confirmed,
     somebody_is_there,
 )
+from headgate.cli.policy_options import (
+    ConfirmBefore,
+    ErrorThreshold,
+    GateSuccess,
+    MinimumExecuted,
+    Retry,
+    Start,
+    Timezone,
+    Window,
+)
 from headgate.cli.saying import WRONG_USAGE, CommandError
 
 if TYPE_CHECKING:
@@ -103,6 +113,53 @@ def watch_campaign(
         raise typer.Exit(run(watch.run))
 
 
+@app.command("edit")
+def edit_campaign(
+    campaign_id: Id,
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    gate_success: GateSuccess = None,
+    error_threshold: ErrorThreshold = None,
+    minimum_executed: MinimumExecuted = None,
+    confirm: ConfirmBefore = None,
+    start: Start = None,
+    window: Window = None,
+    timezone: Timezone = None,
+    retry: Retry = None,
+    url: Url = URL,
+    token: Secret = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Change a campaign that is not through; what is left out stays as it is.
+
+    Of --window and --retry, those that are given take the place of all that there were. A start can be moved
+    while nothing has begun. Exit code 1 where somebody else has changed it in the same moment.
+    """
+    from headgate.cli.policy import policy_of
+
+    with asked(url, token, data) as client:
+        there = client.ask("GET", one(campaign_id))
+        status = client.object_of(there)
+        changes = policy_of(
+            gate_success=gate_success,
+            error_threshold=error_threshold,
+            minimum_executed=minimum_executed,
+            confirm=confirm,
+            start=start,
+            window=window,
+            timezone=timezone or (status["timezone"] if start is not None else None),
+            retry=retry,
+        )
+        if "gate" in changes:
+            changes["gate"] = status["gate"] | changes["gate"]
+        if name is not None:
+            changes["name"] = name
+        if not changes:
+            raise CommandError("nothing is said that would change", exit_code=WRONG_USAGE)
+        match = {"If-Match": there.headers["ETag"]}
+        show(client.object_of(client.ask("PATCH", one(campaign_id), json=changes, headers=match)), json=json)
+
+
 @app.command("pause")
 def pause_campaign(
     campaign_id: Id,
@@ -167,8 +224,7 @@ def tell(client: Client, campaign_id: str, verb: str, body: Any, *, json: bool) 
     if json:
         say_json(status)
         return
-    reason = f": {status['reason']}" if status.get("reason") else ""
-    print(plain(f"campaign {status['id']} is {status['state']}{reason}"))
+    print(plain(f"campaign {status['id']} is {status.get('reason') or status['state']}"))
 
 
 @app.command("retry")

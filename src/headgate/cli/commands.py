@@ -14,7 +14,7 @@ from headgate.cli.saying import explained
 
 app = typer.Typer(
     name="headgate",
-    help="CoAP download edge for NB-IoT fleets.",
+    help="CoAP download edge and LwM2M upgrade orchestrator for NB-IoT fleets.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -54,7 +54,7 @@ def headgate(
         bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """CoAP download edge for NB-IoT fleets."""
+    """CoAP download edge and LwM2M upgrade orchestrator for NB-IoT fleets."""
 
 
 @app.command()

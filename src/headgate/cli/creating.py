@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +23,17 @@ from headgate.cli.options import (
     confirmed,
     somebody_is_there,
 )
+from headgate.cli.policy_options import (
+    POLICY,
+    ConfirmBefore,
+    ErrorThreshold,
+    GateSuccess,
+    MinimumExecuted,
+    Retry,
+    Start,
+    Timezone,
+    Window,
+)
 from headgate.cli.saying import WRONG_USAGE, CommandError, complain, plain
 
 if TYPE_CHECKING:
@@ -35,15 +45,6 @@ PID = re.compile("[0-9a-f]{16}")
 
 DEVICES = "Which devices: in one of these ways"
 REGISTERED = "Which devices: the registered ones that pass all of these"
-POLICY = "How"
-
-
-class Confirm(StrEnum):
-    """What an operator must say yes to."""
-
-    NONE = "none"
-    START = "start"
-    STAGES = "stages"
 
 
 def create_campaign(
@@ -80,6 +81,13 @@ def create_campaign(
     prefix: Annotated[
         str | None, typer.Option(help="Their endpoints begin so.", rich_help_panel=REGISTERED)
     ] = None,
+    source_version: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A version that may be upgraded from; may be repeated (default: those of the package).",
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
     stage: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,52 +96,14 @@ def create_campaign(
             rich_help_panel=POLICY,
         ),
     ] = None,
-    gate_success: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="The next stage begins when this share of one has succeeded, such as 95%; else it pauses.",
-            rich_help_panel=POLICY,
-        ),
-    ] = None,
-    error_threshold: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="It pauses when more than this failed.", rich_help_panel=POLICY),
-    ] = None,
-    minimum_executed: Annotated[
-        int | None,
-        typer.Option(min=1, help="But not before so many are over.", rich_help_panel=POLICY),
-    ] = None,
-    confirm: Annotated[
-        Confirm | None,
-        typer.Option(
-            help="Wait for `headgate campaign confirm` before it starts, or before each stage.",
-            rich_help_panel=POLICY,
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="2026-12-01T22:00, or +2h from now.", rich_help_panel=POLICY),
-    ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Devices begin at these times alone, such as 'mon-fri 22:00-06:00'; may be repeated.",
-            rich_help_panel=POLICY,
-        ),
-    ] = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="Of --window and --start, such as Europe/Berlin.", rich_help_panel=POLICY),
-    ] = None,
-    retry: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CAUSE=COUNT@INTERVAL",
-            help="Who is tried again, such as connection-lost=2@10m or any=1@1h; may be repeated.",
-            rich_help_panel=POLICY,
-        ),
-    ] = None,
+    gate_success: GateSuccess = None,
+    error_threshold: ErrorThreshold = None,
+    minimum_executed: MinimumExecuted = None,
+    confirm: ConfirmBefore = None,
+    start: Start = None,
+    window: Window = None,
+    timezone: Timezone = None,
+    retry: Retry = None,
     skip_same_package: Annotated[
         bool,
         typer.Option(
@@ -176,21 +146,20 @@ def create_campaign(
                 endpoints, endpoint, everyone=all, failed_in=failed_in, causes=cause, filters=filters
             ),
         }
+        body |= policy.policy_of(
+            gate_success=gate_success,
+            error_threshold=error_threshold,
+            minimum_executed=minimum_executed,
+            confirm=confirm,
+            start=start,
+            window=window,
+            timezone=timezone,
+            retry=retry,
+        )
         if stage:
             body["stages"] = [policy.stage_of(each) for each in stage]
-        if gate := policy.gate_of(gate_success, error_threshold, minimum_executed):
-            body["gate"] = gate
-        if confirm is not None:
-            body["confirm"] = confirm
-        if timezone is not None:
-            policy.zone_of(timezone)
-            body["timezone"] = timezone
-        if start is not None:
-            body["start_s"] = policy.start_of(start, timezone)
-        if window:
-            body["windows"] = [policy.window_of(each) for each in window]
-        if retry:
-            body["retry"] = policy.retry_of(retry)
+        if source_version:
+            body["source_versions"] = source_version
         if skip_same_package:
             body["skip_same_package"] = True
         if dry_run:
@@ -260,16 +229,19 @@ def dry_run_page(
 
 def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool) -> None:
     """The devices that it would be for."""
+    from headgate.cli.forecasting import forecast_lines
     from headgate.cli.tables import say_json
 
     page = dry_run_page(client, body, limit=min(most or PAGE, PAGE))
     count, forecast = page["devices"], page.get("forecast")
     if json:
-        say_json({"devices": count} | ({} if forecast is None else {"forecast": forecast}))
+        say_json({name: value for name, value in page.items() if name not in ("endpoints", "next")})
     else:
         complain(f"it would be for {count:,} devices; nothing is made")
-        for name, value in (forecast or {}).items():
-            complain(f"forecast: {name.replace('_', ' ')} {value}")
+        if len(page.get("stages") or ()) > 1:
+            complain(f"in stages of {', '.join(f'{each:,}' for each in page['stages'])} devices")
+        for line in forecast_lines(forecast):
+            complain(line)
     told = 0
     while True:
         for endpoint in page["endpoints"]:
@@ -289,7 +261,12 @@ def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool)
 def ask(client: Client, body: dict[str, Any]) -> None:
     """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
     somebody_is_there()
-    count = dry_run_page(client, body)["devices"]
+    page = dry_run_page(client, body)
+    count = page["devices"]
+    if page.get("forecast"):
+        from headgate.cli.forecasting import forecast_line
+
+        complain(forecast_line(page["forecast"]))
     version = client.get(f"/packages/{body['package']}")["version"]
     if not confirmed(f"Upgrade {count:,} devices to {version}?"):
         raise CommandError("nothing was made")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -176,3 +176,32 @@ def gate_of(success: str | None, threshold: str | None, minimum: int | None) -> 
     if minimum is not None:
         gate["minimum_executed"] = minimum
     return gate
+
+
+def policy_of(
+    *,
+    gate_success: str | None,
+    error_threshold: str | None,
+    minimum_executed: int | None,
+    confirm: str | None,
+    start: str | None,
+    window: Sequence[str] | None,
+    timezone: str | None,
+    retry: Sequence[str] | None,
+) -> dict[str, Any]:
+    """What is written of all that, as the API takes it; what is not written is left out."""
+    said: dict[str, Any] = {}
+    if gate := gate_of(gate_success, error_threshold, minimum_executed):
+        said["gate"] = gate
+    if confirm is not None:
+        said["confirm"] = confirm
+    if timezone is not None:
+        zone_of(timezone)
+        said["timezone"] = timezone
+    if start is not None:
+        said["start_s"] = start_of(start, timezone)
+    if window:
+        said["windows"] = [window_of(each) for each in window]
+    if retry:
+        said["retry"] = retry_of(retry)
+    return said

@@ -83,7 +83,7 @@ def line_of(status: Status) -> str:
     if now := under_way(status):
         said += "; " + ", ".join(f"{state} {count:,}" for state, count in now.items())
     if status.get("reason"):
-        said += f"; {status['reason']}"
+        said += f"; it is {status['reason']}"
     return plain(said)
 
 
@@ -189,12 +189,24 @@ def show_status(status: Status, *, json: bool) -> None:
         from rich.console import Console
 
         Console().print(parts(status))
+        advise(status)
         return
     for stage in status.get("stages") or ():
         print("\t".join(["stage", *(field(each.value(stage)) for each in stage_columns()[:-1])]))
     for kind in ("states", "failures"):
         for name, count in status[kind].items():
             print(f"{kind.removesuffix('s')}\t{plain(name)}\t{count}")
+
+
+def advise(status: Status) -> None:
+    """What to do about each cause of failure."""
+    if not status["failures"]:
+        return
+    from headgate.upgrade.advice import ADVICE
+    from headgate.upgrade.failure import Failure
+
+    for cause in status["failures"]:
+        print(f"\n{plain(cause)}: {ADVICE[Failure(cause)]}")
 
 
 def live(status: Status) -> RenderableType:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.cli.client import Client, UnreachableError
-from headgate.cli.following import follow
+from headgate.cli.client import Client, RefusedError, UnreachableError
+from headgate.cli.following import LATER, follow
 from headgate.cli.saying import FAILED, complain
 from headgate.cli.status import THROUGH, Status, figures_of, line_of, live
 from headgate.cli.tables import on_terminal, say_json
@@ -70,15 +70,16 @@ class Watch:
         return status
 
     async def _look_again(self) -> dict[str, Any]:
-        """The same, from a server that may restart meanwhile."""
+        """The same, from a server that may restart meanwhile, or be busy."""
         loop = asyncio.get_running_loop()
         patience_s = loop.time() + PATIENCE_S
         told = False
         while True:
             try:
                 return await self._look()
-            except UnreachableError as error:
-                if loop.time() > patience_s:
+            except (UnreachableError, RefusedError) as error:
+                for_good = isinstance(error, RefusedError) and error.status not in LATER
+                if for_good or loop.time() > patience_s:
                     raise
                 if not told:
                     complain(f"{error}; it is waited for")

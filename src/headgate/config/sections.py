@@ -157,7 +157,7 @@ class Lwm2m(Section):
     links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
     commands_max: int = bound(16, "Commands that wait for one device.", "commands")
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
-    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
+    shared_links_max: int = bound(1024, "Object links kept whole; of others, what upgrades need.", "lists")
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 
@@ -230,7 +230,7 @@ class Http(Section):
     enabled: bool = setting(True, "Whether `headgate serve` serves the API.", "")
     host: str = setting("127.0.0.1", "Address to listen on.", "")
     port: int = setting(8080, "TCP port; 0 takes a free one.", "", ge=0, le=65535)
-    body_bytes_max: int = bound(1 << 20, "The body of a request that sends no package.", "bytes")
+    body_bytes_max: int = bound(4 << 20, "The body of a request that sends no package.", "bytes")
     package_bytes_max: int = bound(256 << 20, "A package that is sent.", "bytes")
     body_idle_s: float = duration(30.0, "How long the next bytes of a body are waited for.")
     requests_max: int = bound(256, "Requests that are answered at a time.", "requests")
@@ -244,6 +244,25 @@ class Http(Section):
     tokens_max: int = setting(1_000, "Access tokens that there may be.", "tokens", ge=1, le=10_000)
     failed_logins_max: int = bound(20, "Wrong tokens of one address within a minute.", "requests")
     devices_max: int = bound(2_000_000, "Devices of one campaign that is made over the API.", "devices")
+
+
+class Hooks(Section):
+    """Web hooks: what happens, told to other programs."""
+
+    allow_private: bool = setting(
+        False, "Whether hooks may lead to private, loopback and link-local addresses.", ""
+    )
+    timeout_s: float = duration(10.0, "How long one delivery may take, from the name to the whole answer.")
+    concurrency: int = setting(8, "Deliveries of one hook at a time.", "requests", ge=1, le=64)
+    backoff_s: float = duration(5.0, "After a delivery that failed; doubled by each further failure.")
+    backoff_max_s: float = duration(900.0, "The longest pause between deliveries that fail.")
+    attempts_max: int = bound(300, "Deliveries of one event that fail before it is given up.", "attempts")
+    dead_after_s: float = duration(
+        3 * DAY_S, "A delivery that fails so long after its event is the last one."
+    )
+    dead_keep_s: float = duration(30 * DAY_S, "How long events that were given up are kept to be replayed.")
+    hooks_max: int = setting(16, "Hooks that there may be.", "hooks", ge=1, le=256)
+    outbox_max: int = bound(100_000, "Events kept for one hook; beyond, the new ones are lost.", "events")
 
 
 class Log(Section):
@@ -277,6 +296,7 @@ class Config(BaseSettings):
     retry: Retry = Retry()
     grants: Grants = Grants()
     http: Http = Http()
+    hooks: Hooks = Hooks()
     log: Log = Log()
 
     @classmethod

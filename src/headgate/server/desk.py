@@ -14,10 +14,12 @@ from headgate.config import Setting, Settings, settings_of
 from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
+from headgate.server.hooks.hooks import HookStatus
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy
+from headgate.upgrade.announcements import Announced
 from headgate.upgrade.campaign import Confirm, RetryPolicy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import Gate, Size
@@ -206,6 +208,25 @@ class ServerDesk:
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it."""
         return await self._server.cancel_task(task_id, by=by)
+
+    # -- web hooks --
+
+    def hooks(self) -> Sequence[HookStatus]:
+        """All of them."""
+        return self._house.hooks.statuses()
+
+    async def add_hook(self, *, url: str, events: Iterable[Announced], secret: str | None) -> HookStatus:
+        """Make one."""
+        hook = await self._house.hooks.add(url=url, events=events, secret=secret)
+        return self._house.hooks.status(hook.id)
+
+    async def remove_hook(self, hook_id: str) -> bool:
+        """Forget it."""
+        return await self._house.hooks.remove(hook_id)
+
+    async def replay_hook(self, hook_id: str) -> int | None:
+        """Have its dead letters delivered."""
+        return await self._house.hooks.replay(hook_id)
 
     # -- what is seen --
 

@@ -25,6 +25,7 @@ from headgate.lwm2m.server import LwM2mServer
 from headgate.server import rooms
 from headgate.server.clock import Time
 from headgate.server.directory import Directory
+from headgate.server.hooks.hooks import Hooks
 from headgate.server.logs import logger
 from headgate.server.packages import Packages
 from headgate.server.pump import Pump
@@ -67,6 +68,7 @@ class House:
     lwm2m: LwM2mServer
     orchestrator: Orchestrator
     pump: Pump
+    hooks: Hooks
 
     def __init__(self, config: Config, clock: Time, on_commit: Callable[[Batch], None]) -> None:
         """Raises ConfigError for settings that do not go together."""
@@ -137,14 +139,26 @@ class House:
             writer=self._writer,
             commit=self.database.commit,
             retry_s=self.config.store.retry_s,
-            on_commit=self._on_commit,
+            on_commit=self._committed,
         )
         closing.push_async_callback(self.pump.close)
+        self.hooks = Hooks(
+            announcements=self.orchestrator.announcements,
+            pump=self.pump,
+            database=self.database,
+            write=self.write,
+            read=self.read,
+            clock=self.clock,
+            settings=rooms.hooks_of(self.config),
+            retry_s=self.config.store.retry_s,
+        )
+        closing.push_async_callback(self.hooks.close)
         with uncollected():
             await asyncio.to_thread(self._restore)
             running = self.orchestrator.roster.running.values()
             await self.packages.downloads.load_wanted([each.campaign.plan.pid for each in running])
         self.pump.start(self.edge.send)
+        self.hooks.start()
         await self.edge.start()
         for work in (self._follow_downloads(), self._forget_events()):
             working = asyncio.get_running_loop().create_task(work)
@@ -182,6 +196,10 @@ class House:
                     self.labelled(row.endpoint, product)
 
     # -- between the rooms --
+
+    def _committed(self, batch: Batch) -> None:
+        self.hooks.committed(batch)
+        self._on_commit(batch)
 
     def labelled(self, endpoint: str, product: str | None) -> None:
         """An operator has said of which product a device is; None: of none."""

@@ -9,6 +9,8 @@ from headgate.config import Config
 from headgate.engine.bounds import Bounds
 from headgate.errors import ConfigError
 from headgate.lwm2m.settings import LwM2mSettings
+from headgate.server.hooks.hooks import HookSettings
+from headgate.server.hooks.outgoing import Patience
 from headgate.upgrade.admission import Limits, Scope
 from headgate.upgrade.campaign import Retry, RetryPolicy
 from headgate.upgrade.containers import Observing
@@ -56,7 +58,29 @@ def lwm2m_of(config: Config) -> LwM2mSettings:
 
 def orchestrator_of(config: Config) -> OrchestratorSettings:
     """How long grants outlive their tasks."""
-    return OrchestratorSettings(keep_s=config.grants.keep_s, observing=Observing(config.pcp.observe))
+    return OrchestratorSettings(
+        keep_s=config.grants.keep_s,
+        observing=Observing(config.pcp.observe),
+        outbox_max=config.hooks.outbox_max,
+    )
+
+
+def hooks_of(config: Config) -> HookSettings:
+    """What web hooks may do, and how often each event is tried."""
+    hooks = config.hooks
+    return HookSettings(
+        allow_private=hooks.allow_private,
+        timeout_s=hooks.timeout_s,
+        hooks_max=hooks.hooks_max,
+        dead_keep_s=hooks.dead_keep_s,
+        patience=Patience(
+            concurrency=hooks.concurrency,
+            backoff_s=hooks.backoff_s,
+            backoff_max_s=hooks.backoff_max_s,
+            attempts_max=hooks.attempts_max,
+            dead_after_s=hooks.dead_after_s,
+        ),
+    )
 
 
 def check_codes_of(config: Config) -> Callable[[str], CheckCodes]:

@@ -14,6 +14,7 @@ from headgate.server import campaigns
 from headgate.server.archives import add_archive
 from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
+from headgate.server.hooks.hooks import Hooks
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
 from headgate.server.status import CampaignStatus, ServerStats, TaskStatus, task_status
@@ -403,6 +404,11 @@ class Server:
                 if not waiters:
                     self._watched.pop(campaign_id, None)
 
+    @property
+    def hooks(self) -> Hooks:
+        """The web hooks: `add`, `statuses`, `status`, `remove` and `replay`."""
+        return self._in.hooks
+
     # -- what is seen --
 
     def events(self) -> Follower:
@@ -432,6 +438,7 @@ class Server:
             campaigns=len(roster.running),
             packages=len(house.packages.list()),
             followers=len(self._followers),
+            hooks=house.hooks.counts(),
             store_failing_since_s=house.pump.failing_since,
             clock_behind_s=house.clock.behind_s,
         )

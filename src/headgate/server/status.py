@@ -62,6 +62,8 @@ class ServerStats:
     """Not through."""
     packages: int
     followers: int
+    hooks: Mapping[str, int]
+    """Of web hooks: how many there are, events that wait or were given up, and what became of the others."""
     store_failing_since_s: float | None
     """Since when nothing can be stored, and no command is issued; None while all is well."""
     clock_behind_s: float

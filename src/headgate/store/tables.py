@@ -178,7 +178,8 @@ effects = Table(
     Column("due_s", Double),  # not to be done before; null: at once
 )
 
-# An answered Observe puts its token. A device that ends it, and a task that no longer wants it, delete it.
+# An Observe of a task puts its token before it leaves, with 0 in `made_s`; its answer puts the time. A device
+# that ends it, and a task that no longer wants it, delete it.
 # They outlive registrations: a device reports the result of an update with the token from before its reboot.
 observations = Table(
     "observations",
@@ -257,4 +258,37 @@ requests = Table(
     Column("resource", String, nullable=False),  # the id of what was made
     Column("at_s", Double, nullable=False),
     Index("requests_at", "at_s", "key"),
+)
+
+# Making a web hook puts a row, removing it deletes it. An event that finds no room changes the last columns.
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("url", String, nullable=False),
+    Column("events", String, nullable=False),  # JSON: the names of those that it wants
+    Column("secret", String, nullable=False),  # which signs: it is needed as it is
+    Column("created_s", Double, nullable=False),
+    Column("lost", BigInteger, nullable=False, server_default=text("0")),  # events that found no room
+    Column("overflowed_s", Double),  # since when events find none; null: they do
+)
+
+# What a hook is to be told is put in the transaction that stores what it tells. Its delivery deletes the row;
+# an attempt that fails changes it, and the last one makes it `dead`. A replay makes it `pending` again.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("hook_id", String, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # in the order of the events
+    Column("event_id", String, nullable=False, info=FIXED),  # the same in every attempt
+    Column("event", String, nullable=False, info=FIXED),
+    Column("endpoint", String, nullable=False, info=FIXED),  # empty where a campaign as a whole is meant
+    Column("campaign_id", String, nullable=False, info=FIXED),
+    Column("body", String, nullable=False, info=FIXED),  # JSON, as it is sent
+    Column("at_s", Double, nullable=False, info=FIXED),
+    Column("since_s", Double, nullable=False),  # from when on its attempts count: it, or its replay
+    Column("state", String, nullable=False),  # pending, dead
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("error", String),  # of the last attempt
+    Index("outbox_state", "hook_id", "state", "number"),
 )

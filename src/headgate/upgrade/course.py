@@ -24,7 +24,7 @@ from headgate.upgrade.campaign import Campaign, CampaignState, Confirm, Hold, ca
 from headgate.upgrade.explanation import instant, why
 from headgate.upgrade.negotiator import Negotiator
 from headgate.upgrade.stages import StageCounts, Verdict, gate, stage_counts
-from headgate.upgrade.turns import Gathering
+from headgate.upgrade.turns import Gathering, News
 from headgate.upgrade.works import Works
 
 PAST_S = 60.0  # by which a schedule may be past: clocks differ
@@ -77,7 +77,7 @@ class Course:
         was = campaign.state
         self.put(running, state=CampaignState.RUNNING, stage=number)
         if was is not CampaignState.RUNNING:
-            self.log(running, now, "running", "")
+            self.log(running, now, "running", why(running.campaign, now) or "")
         if len(campaign.stages) > 1:
             self.log(running, now, f"stage {number} begun", f"{campaign.stages[number - 1].devices} devices")
 
@@ -94,8 +94,6 @@ class Course:
                 self._works.do(
                     running, self._places.lined(running), lambda each, at: self._places.withhold(each)
                 )
-            if campaign.windows.each and campaign.state is CampaignState.RUNNING:
-                self.log(running, now, "window opened" if may else "window closed", why(campaign, now) or "")
         self._attempts.begin(running)
 
     def _arm(self, running: Running, now: float) -> None:
@@ -115,7 +113,11 @@ class Course:
 
     def due(self, running: Running, now: float) -> None:
         """It is its time, a window opens or closes, or somebody is to be tried again."""
+        ran, might = running.campaign.state is CampaignState.RUNNING, running.may_begin
         self.look(running, now)
+        if ran and might is not running.may_begin:
+            what = "window opened" if running.may_begin else "window closed"
+            self.log(running, now, what, why(running.campaign, now) or "")
         if running.may_begin and running.retrial_s <= now:
             running.retrial_s = NEVER
             self._attempts.again(running, now)
@@ -146,7 +148,11 @@ class Course:
 
     def _pass(self, running: Running, now: float) -> None:
         campaign = running.campaign
-        self.log(running, now, f"stage {campaign.stage} passed", str(self.counts(running).succeeded))
+        counts = self.counts(running)
+        judged = counts.succeeded + counts.failed
+        said = f"{counts.succeeded} of {judged} succeeded"
+        self.log(running, now, f"stage {campaign.stage} passed", said)
+        self.tell(running, now, "stage.passed", said, stage=campaign.stage)
         self._enter(running, campaign.stage + 1, now)
         self.look(running, now)
 
@@ -179,6 +185,8 @@ class Course:
     def _pause(self, running: Running, hold: Hold, reason: str, now: float, **changes: Any) -> None:
         self.put(running, state=CampaignState.PAUSED, hold=hold, reason=reason, **changes)
         self.log(running, now, "paused", reason)
+        if hold is not Hold.OPERATOR:
+            self.tell(running, now, "stage.held", reason, stage=running.campaign.stage)
         self.look(running, now)
 
     def resume(self, running: Running, by: str, now: float) -> None:
@@ -186,7 +194,7 @@ class Course:
         campaign = running.campaign
         if campaign.state is not CampaignState.PAUSED:
             raise CampaignStateError(f"campaign {campaign.id} is not paused: it is {campaign.state}")
-        self._negotiator.count_anew(running, max(campaign.stage, 1))
+        self._negotiator.tally.anew(running, max(campaign.stage, 1))
         state = CampaignState.RUNNING if campaign.made else CampaignState.CREATING
         self.put(running, state=state, hold=None, reason="", revision=campaign.revision + 1)
         self.log(running, now, "resumed", f"by {by}" if by else "")
@@ -235,6 +243,21 @@ class Course:
     def log(self, running: Running, now: float, what: str, detail: str) -> None:
         """A line of the event log about a campaign as a whole."""
         self._gathering.log(now, f"campaign {what}", detail, campaign_id=running.campaign.id)
+        self.tell(running, now, f"campaign.{what}", detail)
+
+    def tell(self, running: Running, now: float, what: str, detail: str, stage: int | None = None) -> None:
+        """News for the web hooks that want them; `what` as `Announced` names it, or they are nobody's."""
+        campaign = running.campaign
+        news = News(
+            what=what,
+            campaign_id=campaign.id,
+            name=campaign.name,
+            detail=detail,
+            stage=stage,
+            counters=dict(running.counters),
+            at_s=now,
+        )
+        self._gathering.turn.news.append(news)
 
 
 def confirmed(campaign: Campaign, number: int) -> bool:

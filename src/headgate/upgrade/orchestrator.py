@@ -46,6 +46,7 @@ from headgate.lwm2m.happenings import (
 from headgate.lwm2m.registration import Registration
 from headgate.store import tables
 from headgate.upgrade.admission import Admission, Limits, Occupancy
+from headgate.upgrade.announcements import OUTBOX_MAX, Announcements
 from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
 from headgate.upgrade.asking import notified
 from headgate.upgrade.attempts import Failed
@@ -101,6 +102,8 @@ class OrchestratorSettings:
     gathered_max: int = 200_000
     """Changes in a turn that is not taken, as while the store fails: beyond, nothing is taken from devices,
     no deadline passes and no work goes on."""
+    outbox_max: int = OUTBOX_MAX
+    """Events that are kept for one web hook."""
 
 
 class Orchestrator:
@@ -121,6 +124,7 @@ class Orchestrator:
         """How often what a device did was not taken, as the store was behind; how often a command had to
         wait, as too many others did for its device; and what came in notifications of 19/0/0."""
         self.gathering = Gathering()
+        self.announcements = Announcements(self.gathering, outbox_max=self.settings.outbox_max)
         self.timers = Timers()
         self.roster = Roster()
         self.subscriptions = Subscriptions(lwm2m, self.gathering)
@@ -298,6 +302,7 @@ class Orchestrator:
 
     def turn(self) -> Turn | None:
         """Everything since the last turn: commit its batch, then say so by `committed`, turn after turn."""
+        self.announcements.gather(self.gathering.turn)
         return self.gathering.take()
 
     def committed(self, turn: Turn, now: float) -> None:
@@ -369,7 +374,7 @@ class Orchestrator:
         self.gathering.delete(tables.devices, (endpoint,))
         self.gathering.log(now, what, endpoint=endpoint)
         self._happens(endpoint, event, now)
-        self.containers.gone(endpoint)
+        self.containers.gone(endpoint, now)
 
     def _notified(self, happening: Notified, now: float) -> None:
         if happening.path == UPLINK and self.containers.notified(happening, now):
@@ -436,9 +441,9 @@ class Orchestrator:
                 self.campaigns.course.due(item, now)
 
     def _settle(self, now: float) -> None:
-        """What follows from what has just happened, for others too."""
-        self.negotiator.admit(now)
+        """What follows from what has just happened, for others too. A campaign may pause: slots come last."""
         self.campaigns.settle(now)
+        self.negotiator.admit(now)
 
     @property
     def _full(self) -> bool:

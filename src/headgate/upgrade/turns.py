@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,22 @@ class Outcome:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What became of a campaign."""
+
+    what: str
+    """As `Announced` names it; or something that no hook is told."""
+    campaign_id: str
+    name: str
+    detail: str
+    stage: int | None = None
+    """The number of the stage that is meant, from 1; None where it is the campaign."""
+    counters: Mapping[str, int]
+    """As they were then."""
+    at_s: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Turn:
     """Everything since the turn before: to be committed together, and then acted on."""
@@ -45,6 +61,7 @@ class Turn:
     """Their senders are answered after the commit."""
     acts: list[Act] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
     changes: int = 0
     """How much was written and is to be done; rows written twice count twice."""
 

@@ -37,7 +37,7 @@ class Scope(StrEnum):
     OPERATE = "operate"
     """Add packages, begin and end campaigns."""
     ADMIN = "admin"
-    """Give and take away tokens."""
+    """Give and take away tokens, and web hooks."""
 
     def contains(self, other: Scope) -> bool:
         """Whether it is good for the other too.

@@ -28,6 +28,7 @@ from headgate.web.routes import (
     devices,
     events,
     health,
+    hooks,
     operations,
     packages,
     tasks,
@@ -124,6 +125,7 @@ class Web:
             *devices.DeviceRoutes(office).table(),
             *cells.CellRoutes(office).table(),
             *events.EventRoutes(office).table(),
+            *hooks.HookRoutes(office).table(),
             *tokens.TokenRoutes(office).table(),
             *health.HealthRoutes(office).table(),
         ]

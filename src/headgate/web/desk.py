@@ -11,6 +11,7 @@ from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy
+from headgate.upgrade.announcements import Announced, Hook
 from headgate.upgrade.campaign import Confirm, RetryPolicy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import Gate, Size
@@ -62,6 +63,10 @@ class Figures(Protocol):
         """Of the orchestrator."""
 
     @property
+    def hooks(self) -> Mapping[str, int]:
+        """Of web hooks and what they are told."""
+
+    @property
     def devices(self) -> int:
         """Registered."""
 
@@ -84,6 +89,26 @@ class Figures(Protocol):
     @property
     def clock_behind_s(self) -> float:
         """How far the wall clock is ahead of ours."""
+
+
+class HookStatus(Protocol):
+    """A web hook, and how its deliveries stand."""
+
+    @property
+    def hook(self) -> Hook:
+        """Who is told."""
+
+    @property
+    def failing_since_s(self) -> float | None:
+        """Since when no delivery has succeeded."""
+
+    @property
+    def error(self) -> str | None:
+        """Of the last attempt, None where it succeeded."""
+
+    @property
+    def delivered_s(self) -> float | None:
+        """When the last one succeeded, since the start."""
 
 
 class Desk(Protocol):
@@ -203,6 +228,20 @@ class Desk(Protocol):
 
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it; False where it is over."""
+
+    # -- web hooks --
+
+    def hooks(self) -> Sequence[HookStatus]:
+        """All of them, by id."""
+
+    async def add_hook(self, *, url: str, events: Iterable[Announced], secret: str | None) -> HookStatus:
+        """Make one, with a secret of its own where none is given. Raises HookError and StoreError."""
+
+    async def remove_hook(self, hook_id: str) -> bool:
+        """Forget it, and what it was not told; False where there is none. Raises StoreError."""
+
+    async def replay_hook(self, hook_id: str) -> int | None:
+        """Have its dead letters delivered; how many, None where there is no such hook. Raises StoreError."""
 
     # -- what is seen --
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel, Field
+from sqlalchemy import Select
 
 from headgate.store import tables
 from headgate.store.database import Database
@@ -16,10 +17,9 @@ from headgate.upgrade.airtime import Cargo
 from headgate.upgrade.forecast import Forecast, forecast
 from headgate.upgrade.premises import Wish
 from headgate.upgrade.radio import RadioClass
-from headgate.upgrade.sampling import Part
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
-from headgate.web.known import Reports, occupied, paces
+from headgate.web.known import Reports, listed_parts, occupied, paces, stored_parts
 from headgate.web.office import Office
 
 SOON_S = 60.0
@@ -138,7 +138,8 @@ class Forecasts:
 
     async def of(
         self,
-        parts: Callable[[Database, Reports], Sequence[Part]],
+        devices: Sequence[str] | Select[Any],
+        stages: Sequence[int],
         *,
         package: str,
         timers: Timers | None,
@@ -146,7 +147,7 @@ class Forecasts:
         start_s: float | None,
         assumed: Assumed,
     ) -> ForecastSaid | None:
-        """That of the devices which `parts` reads in their stages; None where the package has gone."""
+        """That of a list of endpoints, or of those that a query finds; None where the package has gone."""
         office, desk = self._office, self._office.desk
         row = await office.reader.row(tables.packages, package)
         if row is None:
@@ -169,13 +170,15 @@ class Forecasts:
             "awake_s": awake_s,
         }
         reports = Reports(now_s=begin_s, interval_s=assumed.report_interval_s, online_s=timers.online_s)
+        database = office.reader.database
         async with self._one:
-            return await office.reader.call(foretold, office.reader.database, parts, reports, wish, now)
+            return await office.reader.call(foretold, database, devices, stages, reports, wish, now)
 
 
 def foretold(
     database: Database,
-    parts: Callable[[Database, Reports], Sequence[Part]],
+    devices: Sequence[str] | Select[Any],
+    stages: Sequence[int],
     reports: Reports,
     wish: dict[str, Any],
     now: float,
@@ -183,4 +186,8 @@ def foretold(
     """The same, blocking."""
     others = occupied(database, wish["limits"]) if wish["begin_s"] - now < SOON_S else ()
     measured = paces(database, wish["cargo"].kind)
-    return said(forecast(Wish(**wish, others=others, paces=measured), parts(database, reports)))
+    if isinstance(devices, Select):
+        parts = stored_parts(database, devices, stages, reports)
+    else:
+        parts = listed_parts(database, devices, stages, reports)
+    return said(forecast(Wish(**wish, others=others, paces=measured), parts))

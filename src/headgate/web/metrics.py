@@ -34,6 +34,18 @@ GAUGES = {
     "clock_behind_s": "Seconds that the wall clock is ahead of the server's.",
 }
 
+HOOK_GAUGES = {
+    "pending": "Events that are to be delivered to web hooks.",
+    "dead": "Events that were given up and can be replayed.",
+    "overflowing": "Web hooks for which no more events are kept.",
+}
+HOOK_COUNTERS = {
+    "delivered": "Events that web hooks have taken.",
+    "failed": "Deliveries to web hooks that failed.",
+    "given_up": "Events whose last delivery failed.",
+    "lost": "Events that were not kept, as too many wait already.",
+}
+
 
 class Metrics(Collector):
     """What the server counts, under the names that Prometheus keeps it by."""
@@ -66,6 +78,10 @@ class Metrics(Collector):
         yield labelled("headgate_pump", "What went between the rooms.", "what", figures.pump)
         yield labelled("headgate_lwm2m", "What the LwM2M server met.", "what", figures.lwm2m)
         yield labelled("headgate_orchestrator", "What the orchestrator met.", "what", figures.orchestrator)
+        for name, text in HOOK_GAUGES.items():
+            yield GaugeMetricFamily(f"headgate_hooks_{name}", text, figures.hooks[name])
+        for name, text in HOOK_COUNTERS.items():
+            yield CounterMetricFamily(f"headgate_hooks_{name}", text, figures.hooks[name])
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(f"headgate_{name}", text, getattr(figures, name))
         since_s = figures.store_failing_since_s

@@ -20,6 +20,8 @@ from headgate.errors import (
     CampaignError,
     CampaignStateError,
     HeadgateError,
+    HookError,
+    HookLimitError,
     PackageConflictError,
     PackageError,
     PackageTooLargeError,
@@ -42,6 +44,8 @@ STATUS_OF: Sequence[tuple[type[HeadgateError], HTTPStatus]] = (
     (CampaignStateError, HTTPStatus.CONFLICT),
     (CampaignChangedError, HTTPStatus.PRECONDITION_FAILED),
     (CampaignError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (HookLimitError, HTTPStatus.CONFLICT),
+    (HookError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 # As RFC 9110 names them; http.HTTPStatus has older names for some.

@@ -1,16 +1,12 @@
-"""What does a registered device cost? Bytes while it is idle, nanoseconds of CPU per uplink; no socket."""
+"""What does an uplink of a registered device cost? CPU per Update and per notification, without a socket."""
 
 from __future__ import annotations
 
-import gc
 import itertools
-import multiprocessing
 import random
 import struct
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path as File
 from typing import Any
 
 import pytest
@@ -26,7 +22,6 @@ LINKS = b'</>;rt="oma.lwm2m";ct=11543,</1/0>,</3/0>,</4/0>,</5/0>,</19/0>,</19/1
 NOON_S = 1_767_268_800.0
 MESSAGE_S = 0.02  # between two messages of the fleet: 15,000 are remembered at any time
 STATE = Path(5, 0, 3)
-KIB = 1024
 
 
 def remote(number: int) -> Remote:
@@ -55,34 +50,6 @@ def registered(devices: int) -> tuple[LwM2mServer, list[bytes]]:
             locations.append(happening.after.location.encode())  # type: ignore[attr-defined]
         server.take()
     return server, locations
-
-
-def resident_bytes() -> int:
-    """What this process occupies."""
-    line = next(line for line in File("/proc/self/status").read_text().splitlines() if "VmRSS" in line)
-    return int(line.split()[1]) * KIB
-
-
-def weigh(devices: int) -> float:
-    """Bytes that a registered device occupies, everything counted."""
-    register(0)
-    gc.collect()
-    before = resident_bytes()
-    server, locations = registered(devices)
-    assert len(server) == devices
-    del locations
-    gc.collect()
-    return (resident_bytes() - before) / devices
-
-
-@pytest.mark.benchmark(group="control")
-def bench_idle_devices(benchmark: Any, quick: bool) -> None:
-    """Resident memory per registered device that nothing is asked of, in a process of its own."""
-    devices = 20_000 if quick else 200_000
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        per_device = benchmark.pedantic(lambda: pool.submit(weigh, devices).result(), rounds=1)
-    benchmark.extra_info.update(devices=devices, bytes_per_device=round(per_device))
-    assert per_device < KIB
 
 
 def updating(server: LwM2mServer, locations: list[bytes]) -> list[bytes]:
