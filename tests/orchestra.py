@@ -84,6 +84,10 @@ class Desk:
         if command in self.waiting.get(endpoint, ()):
             self.waiting[endpoint].remove(command)
 
+    def drop_all(self, endpoint: str, purpose: str, now: float) -> None:
+        waiting = self.waiting.get(endpoint, [])
+        waiting[:] = [command for command in waiting if command.purpose != purpose]
+
     def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
         self.remembered[token] = endpoint
 

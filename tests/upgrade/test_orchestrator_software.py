@@ -132,6 +132,20 @@ def test_a_device_that_answers_as_to_a_read(house):
     assert house.state() == "success"
 
 
+def test_who_goes_is_not_asked_for_ever(tmp_path):
+    """Observed after its Register, on behalf of nobody: with the registration ends the question too."""
+    house = House(tmp_path, settings=OrchestratorSettings(observing=Observing.ALWAYS))
+    registration = software_device(house).said[0]().after
+    del house.devices["ep-1"]
+    house.tell(Registered(endpoint="ep-1", before=None, after=registration))
+    house.commit()
+    assert len(waiting(house)) == 1
+    house.tell(Deregistered(endpoint="ep-1", before=registration))
+    house.commit()
+    assert waiting(house) == []
+    house.close()
+
+
 def test_always_observing(tmp_path):
     """1.9: right after every Register, where the device has object 19."""
     house = House(tmp_path, settings=OrchestratorSettings(observing=Observing.ALWAYS))

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from headgate.store import tables
 from headgate.store.batch import Batch
-from headgate.upgrade.task import State
+from headgate.upgrade.campaign import Campaign, CampaignState, campaign_row
+from headgate.upgrade.task import Kind, Plan, State
 from web_asking import problem
 
 HOSTILE = "<script>alert('x')</script>/\u202e\n%2F"
@@ -111,7 +112,7 @@ def test_a_timeline_is_paged_from_the_newest(run, api):
 
 
 def test_cells_tell_their_holders_and_their_line(run, api):
-    """Limits per class; positions in the order in which slots are given: by the time of queueing."""
+    """Limits per class; positions in the order in which slots are given, none for a paused campaign."""
 
     async def main() -> None:
         async with api() as asked, asked.client() as client:
@@ -141,6 +142,11 @@ def test_cells_tell_their_holders_and_their_line(run, api):
             line = [(each["endpoint"], each["radio_class"], each["position"]) for each in detail["queue"]]
             assert line == [("d4", "1", 1), ("d3", "2", 1), ("d2", "2", 2)]
             assert all(each["reason"] for each in detail["queue"])
+            plan = Plan(kind=Kind.FIRMWARE, target_version="V2", pid=b"12345678")
+            paused = Campaign(id="c", name="", plan=plan, state=CampaignState.PAUSED, created_s=1.0)
+            await put(asked, tables.campaigns, campaign_row(paused))
+            detail = (await client.get("/cells/460-00-1A2B")).json()
+            assert [each["position"] for each in detail["queue"]] == [0, 0, 0]
             listed = await client.get("/tasks", params={"cell": "460-00-1A2B", "state": "wait_slot"})
             assert [each["endpoint"] for each in listed.json()["items"]] == ["d2", "d3", "d4"]
             problem(await client.get("/cells/nowhere"), 422)

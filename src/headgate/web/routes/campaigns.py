@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field, create_model, model_validator
+from pydantic import BaseModel, Field, create_model
 from starlette.responses import JSONResponse, Response
 
 from headgate.store import tables
@@ -26,9 +26,10 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import sized
 from headgate.upgrade.task import Kind, State, Timers
 from headgate.web.access import Scope
+from headgate.web.choosing import Targets
 from headgate.web.gate import Caller
 from headgate.web.office import Office
-from headgate.web.paging import NO_NUL, After, Limit, Page, Text, paged
+from headgate.web.paging import After, Limit, Page, Text, paged
 from headgate.web.places import Place, place_of, text_of
 from headgate.web.problems import Problem, missing
 from headgate.web.repeats import Key
@@ -65,40 +66,10 @@ ETAG: Mapping[int | str, dict[str, Any]] = {
         "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
     }
 }
-LISTED_MAX = 100_000
 SOURCES_MAX = 1000
 YEAR_S = 366 * 86_400.0
 
-Endpoint = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
-
-
-class FailedIn(Wanted):
-    """The devices whose last attempt in a campaign failed."""
-
-    campaign: Text
-    failures: list[Failure] = Field([], description="By these causes; by any where none is named.")
-
-
-class Targets(Wanted):
-    """The devices of a campaign, in one of these ways."""
-
-    endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=LISTED_MAX)] | None = Field(
-        None, description="These, whether they have registered yet or not."
-    )
-    filter: DeviceFilter | None = Field(None, description="The registered devices that pass it now.")
-    failed_in: FailedIn | None = None
-    all: bool = Field(False, description="Every registered device.")
-
-    @model_validator(mode="after")
-    def one_way(self) -> Targets:
-        """Refuse none and several: nobody shall upgrade a whole fleet by leaving something out."""
-        ways = [self.endpoints is not None, self.filter is not None, self.failed_in is not None, self.all]
-        if sum(ways) != 1:
-            raise ValueError("one of endpoints, filter, failed_in and all says which devices")
-        if self.filter is not None and self.filter.empty:
-            raise ValueError("an empty filter is every device: say `all` if that is meant")
-        return self
 
 
 class RetryRule(Wanted):

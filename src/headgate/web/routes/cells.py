@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -10,7 +11,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Integer, case, func, select, tuple_
 
 from headgate.store.database import Database
-from headgate.store.tables import tasks
+from headgate.store.tables import campaigns, tasks
+from headgate.upgrade.campaign import campaign_of
 from headgate.upgrade.radio import Cell, RadioClass
 from headgate.upgrade.task import HOLDING, State
 from headgate.web.access import Scope
@@ -58,7 +60,7 @@ class Holder(BaseModel):
 class Waiting(BaseModel):
     """A task in the line of its class."""
 
-    position: int = Field(description="From 1.")
+    position: int = Field(description="From 1; 0 while its campaign keeps it from the line.")
     task_id: str
     campaign: str
     endpoint: str
@@ -128,6 +130,13 @@ def standing(database: Database, cell: Cell, *, waiting: bool, limit: int) -> li
         return [dict(row._mapping) for row in reader.execute(query)]
 
 
+def withheld(database: Database, campaign_ids: Collection[str], now: float) -> set[str]:
+    """Those of these campaigns that are paused, or outside their windows. Blocking."""
+    with database.reading() as reader:
+        found = reader.execute(select(campaigns).where(campaigns.c.id.in_(campaign_ids)))
+        return {row.id for row in found if not campaign_of(dict(row._mapping)).may_begin(now)}
+
+
 def known(cell: Cell) -> tuple[int, int, int]:
     """The cell, as it is compared."""
     return (
@@ -166,13 +175,17 @@ class CellRoutes:
         found = await reader.call(occupied, reader.database, cell=named, limit=1)
         holders = await reader.call(standing, reader.database, named, waiting=False, limit=limit)
         line = await reader.call(standing, reader.database, named, waiting=True, limit=limit)
+        kept_out = await reader.call(
+            withheld, reader.database, {row["campaign_id"] for row in line}, desk.now()
+        )
         places: Counter[str] = Counter()
         queue = []
         for row in line:
-            places[row["radio_class"]] += 1
+            lined = row["campaign_id"] not in kept_out
+            places[row["radio_class"]] += lined
             queue.append(
                 Waiting(
-                    position=places[row["radio_class"]],
+                    position=places[row["radio_class"]] if lined else 0,
                     task_id=row["id"],
                     campaign=row["campaign_id"],
                     endpoint=row["endpoint"],
