@@ -82,7 +82,7 @@ class PcpDevice(Device):
         match command:
             case Observe() if command.path == UPLINK:
                 self.data_tokens += 1
-                self.data_token = f"{self.endpoint}d{self.data_tokens}".encode()[-8:]
+                self.data_token = command.token or f"{self.endpoint}d{self.data_tokens}".encode()[-8:]
                 if self.booted:
                     self.booted = False
                     self.says(self.client.registered(self.now))

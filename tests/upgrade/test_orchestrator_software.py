@@ -21,6 +21,7 @@ from headgate.upgrade.campaign import Retry, RetryPolicy
 from headgate.upgrade.containers import Observing
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.orchestrator import OrchestratorSettings
+from headgate.upgrade.subscriptions import NOT_MADE_S
 from headgate.wire.pcp import DOWNLINK, UPLINK, encode, identify
 from headgate.wire.pcp_messages import (
     DownloadReport,
@@ -146,6 +147,20 @@ def test_a_device_that_answers_as_to_a_read(house):
     device.answer = as_to_a_read
     clock(house, 60)
     assert house.state() == "success"
+
+
+def test_who_goes_is_not_asked_for_ever(tmp_path):
+    """Observed after its Register, on behalf of nobody: with the registration ends the question too."""
+    house = House(tmp_path, settings=OrchestratorSettings(observing=Observing.ALWAYS))
+    registration = software_device(house).said[0]().after
+    del house.devices["ep-1"]
+    house.tell(Registered(endpoint="ep-1", before=None, after=registration))
+    house.commit()
+    assert len(waiting(house)) == 1
+    house.tell(Deregistered(endpoint="ep-1", before=registration))
+    house.commit()
+    assert waiting(house) == []
+    house.close()
 
 
 def test_always_observing(tmp_path):
@@ -488,6 +503,39 @@ def test_a_device_whose_answer_and_report_are_lost(house, lost):
     assert house.state() == "success", house.log()
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_observe_that_no_process_lived_to_see_answered(house, answered):
+    """Its token was stored before it left: what the device says by it is known to be its own (trap 15)."""
+    device = at_notify(house)
+    device.register(house.now)
+    house.step()
+    house.desk.asleep.add("ep-1")
+    (observe,) = [each for each in waiting(house) if isinstance(each, Observe)]
+    rows = [row for row in house.rows(tables.observations) if row["token"] == observe.token]
+    assert [(row["path"], row["made_s"]) for row in rows] == [("/19/0/0", NOT_MADE_S)]
+    house.kill()
+    house.edge.bodies[PID] = BODY
+    assert observe.token in house.desk.remembered
+    assert observe in waiting(house)
+    assert not house.orchestrator.subscriptions.stands("ep-1")
+    if answered:
+        house.run()
+        assert device.data_token == observe.token
+        rows = [row for row in house.rows(tables.observations) if row["token"] == observe.token]
+        assert [row["made_s"] for row in rows] == [house.now]
+        house.kill()
+        assert house.orchestrator.subscriptions.stands("ep-1")
+    else:
+        house.desk.asleep.add("ep-1")
+        house.orchestrator.stop("c1", "me", house.now)
+        house.run()
+        house.now += 25 * 3600
+        house.orchestrator.expire(house.now)
+        house.run()
+        assert NOT_MADE_S not in [row["made_s"] for row in house.rows(tables.observations)]
+        assert observe.token not in house.desk.remembered
+
+
 # -- grants, restarts, retries --
 
 
@@ -496,14 +544,14 @@ def test_a_grant_is_given_with_the_notification_and_taken_at_the_end(house):
     device = at_notify(house)
     wanted = house.edge.segments["ep-1", PID]
     assert (wanted.segment_size_bytes, wanted.version, wanted.root) == (500, TARGET, ())
-    assert wanted.tokens == (b"ep-1d1", b"ep-1d2")
+    assert wanted.tokens == (b"drawn1", b"drawn2")
     assert wanted.wait_s == 5.0  # class 0
     device.register(house.now)
     house.run()
-    assert house.edge.segments["ep-1", PID].tokens == (b"ep-1d1", b"ep-1d2", b"ep-1d3")
+    assert house.edge.segments["ep-1", PID].tokens == (b"drawn1", b"drawn2", b"drawn3")
     house.kill()
-    assert house.edge.segments["ep-1", PID].tokens == (b"ep-1d1", b"ep-1d2", b"ep-1d3")
-    assert set(house.desk.remembered) == {b"ep-1d1", b"ep-1d2", b"ep-1d3"}
+    assert house.edge.segments["ep-1", PID].tokens == (b"drawn1", b"drawn2", b"drawn3")
+    assert set(house.desk.remembered) == {b"drawn1", b"drawn2", b"drawn3"}
     house.orchestrator.stop("c1", "me", house.now)
     house.run()
     assert house.edge.segments == {}

@@ -124,7 +124,7 @@ def test_a_timeline_is_paged_from_the_newest(run, api):
 
 
 def test_cells_tell_their_holders_and_their_line(run, api):
-    """Limits per class; positions in the order in which slots are given: by the time of queueing."""
+    """Limits per class; positions in the order in which slots are given."""
 
     async def main() -> None:
         async with api() as asked, asked.client() as client:

@@ -108,8 +108,17 @@ class Queue:
             if not isinstance(command, Observe | CancelObservation):
                 self._given_up.append((now + asked.profile.exchange_lifetime_s, token))
         self._let_go_given_up(now)
+        if device.registration is None:
+            self.gone(device, now)
         self.leave(device, now)
         self._devices.let_go(device)
+
+    def gone(self, device: Device, now: float) -> None:
+        """It is not registered any more. What it was asked to observe in vain nobody else would forget."""
+        for token in tuple(device.tokens or ()):
+            observation, asked = self._observations.find(token), self._asked.get(token)
+            if observation is not None and not observation.told and (asked is None or not asked.wanted):
+                self.forget(token, now)
 
     def remember(self, device: Device, path: Path, token: bytes, now: float) -> None:
         """Know an observation that another process, or a registration before this one, made."""
@@ -173,8 +182,31 @@ class Queue:
         else:
             asked.begin(registration)
             content_format = asked.chain[0]
-            request = compose(command, registration.objects.root, content_format)
-            token = self._exchange.request(
+            drawn = command.token if isinstance(command, Observe) and not asked.tokens else None
+            token = self._request(asked, registration, content_format, drawn, now)
+            asked.tokens[token] = content_format
+            if isinstance(command, Observe):
+                self._observations.add(device, command.path, token)
+        self._asked[token] = asked
+
+    def _request(
+        self,
+        asked: Asked,
+        registration: Registration,
+        content_format: int | None,
+        drawn: bytes | None,
+        now: float,
+    ) -> bytes:
+        """Send the command under `drawn`, or a new token. An earlier process may have done so: as RFC 7641,
+        section 4.1, has it, the device then goes on with that observation.
+        """
+        device, path = asked.device, asked.command.path
+        remembered = drawn is not None and self._observations.find(drawn) is not None
+        if drawn is not None and remembered:
+            self._observations.forget(drawn, now)
+        request = compose(asked.command, registration.objects.root, content_format)
+        try:
+            return self._exchange.request(
                 device.endpoint,
                 registration.remote,
                 request.code,
@@ -183,11 +215,12 @@ class Queue:
                 now=now,
                 profile=asked.profile,
                 acknowledge_now=False,
+                token=drawn,
             )
-            asked.tokens[token] = content_format
-            if isinstance(command, Observe):
-                self._observations.add(device, command.path, token)
-        self._asked[token] = asked
+        except ExchangeLimitError:
+            if drawn is not None and remembered:
+                self._observations.remember(device, path, drawn)
+            raise
 
     def registered_anew(self, device: Device, now: float) -> None:
         """A device that registers has forgotten what it acknowledged: such a command leaves again."""
@@ -326,6 +359,7 @@ class Queue:
                 return Heard(endpoint=device.endpoint, owed=owed)
         changed = self._learn(asked, content_format) if resources is not None else None
         self._done(asked, now)
+        observation.told = True
         return Observed(
             endpoint=device.endpoint,
             owed=owed,

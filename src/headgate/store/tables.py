@@ -185,7 +185,8 @@ effects = Table(
     Column("due_s", Double),  # not to be done before; null: at once
 )
 
-# An answered Observe puts its token. A device that ends it, and a task that no longer wants it, delete it.
+# An Observe of a task puts its token before it leaves, with 0 in `made_s`; its answer puts the time. A device
+# that ends it, and a task that no longer wants it, delete it.
 # They outlive registrations: a device reports the result of an update with the token from before its reboot.
 observations = Table(
     "observations",

@@ -326,7 +326,7 @@ class Orchestrator:
             place,
             device,
             now,
-            withheld=withheld(campaign, active.stage, task, now),
+            withheld=withheld(campaign, active.stage, task, now, may_begin=active.running.may_begin),
             until_s=waits_until(active) if task.state is State.WAIT_SLOT else None,
         )
 
@@ -378,7 +378,7 @@ class Orchestrator:
         self.gathering.delete(tables.devices, (endpoint,))
         self.gathering.log(now, what, endpoint=endpoint)
         self._happens(endpoint, event, now)
-        self.containers.gone(endpoint)
+        self.containers.gone(endpoint, now)
 
     def _notified(self, happening: Notified, now: float) -> None:
         if happening.path == UPLINK and self.containers.notified(happening, now):

@@ -58,7 +58,7 @@ class Holder(BaseModel):
 class Waiting(BaseModel):
     """A task in the line of its class."""
 
-    position: int = Field(description="From 1.")
+    position: int = Field(description="From 1. Who is kept from the line by a pause is not in it.")
     task_id: str
     campaign: str
     endpoint: str
