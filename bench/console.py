@@ -7,6 +7,7 @@ import itertools
 import random
 import re
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -32,10 +33,12 @@ from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, POST
 
 CAMPAIGNS = 10
-ACTIVE = 10  # one task of so many waits for its device
+ACTIVE = 10  # one task of so many is under way: a quarter holds a slot, the others wait for one
+PER_CELL = 200  # of them
 RARE = 50_000  # one task of so many failed
 ROWS = 10_000  # of a transaction
 VIEWERS = 100
+ADDRESS = struct.pack("<H", 2) + struct.pack(">HI8x", 9, 0x7F000001)
 PAGE_MS = 100.0
 VIEWERS_SHARE = 0.02
 PAGES = {
@@ -44,9 +47,9 @@ PAGES = {
     "campaigns": "/campaigns",
     "campaign": "/campaigns/c0000000",
     "its failed tasks": f"/campaigns/c0000000?failure={Failure.MEMORY.value}",
-    "its downloads, of which there are none": "/campaigns/c0000000?state=downloading",
+    "its updates, of which there are none": "/campaigns/c0000000?state=updating",
     "cells": "/cells",
-    "cell": "/cells/460-00-1A2B",
+    "cell": "/cells/460-00-1",
     "devices": "/devices",
     "devices by prefix": "/devices?endpoint_prefix=urn:imei:860000000000",
     "devices by a version that none has": "/devices?version=V9",
@@ -74,8 +77,9 @@ def fill(folder: Path, devices: int) -> None:
         batch = Batch()
         for number in range(start, min(start + ROWS, devices)):
             row = {"endpoint": name_of(number), "location": f"{number:022d}", "registered_s": now}
-            row |= {"expires_s": now + 86_400, "lifetime_s": 86_400, "lwm2m_version": "1.1", "binding": "U"}
+            row |= {"expires_s": now + 86_400, "lifetime_s": 86_400, "lwm2m_version": "1.1", "binding": "UQ"}
             row |= {"heard_s": now, "version": "V1", "cell": f"460-00-{number // 200:X}", "links": "</5/0>"}
+            row |= {"queue_mode": True, "address": ADDRESS, "control": b""}  # it sleeps: it is sent nothing
             batch.put(tables.devices, row)
             batch.put(tables.tasks, task_of(number, each, plan, now))
         database.commit(batch)
@@ -93,16 +97,23 @@ def fill(folder: Path, devices: int) -> None:
         )
         batch.put(tables.campaigns, campaign_row(campaign))
         failed = each // RARE + 1
-        waiting = -(-each // ACTIVE)
+        active = -(-each // ACTIVE)
+        holding = sum(holds(number * active + turn) for turn in range(active))
         for name, count in (
-            (state_counter(State.WAIT_ONLINE), waiting),
+            (state_counter(State.WAIT_SLOT), active - holding),
+            (state_counter(State.DOWNLOADING), holding),
             (state_counter(State.FAILED), failed),
             (failure_counter(Failure.MEMORY), failed),
-            (state_counter(State.SUCCESS), each - waiting - failed),
+            (state_counter(State.SUCCESS), each - active - failed),
         ):
             batch.add((campaign.id, name), count)
     database.commit(batch)
     database.close()
+
+
+def holds(turn: int) -> bool:
+    """Whether an active task holds a slot: as many of a cell as may."""
+    return turn % PER_CELL < PER_CELL // 4
 
 
 def task_of(number: int, each: int, plan: Plan, now: float) -> dict[str, Any]:
@@ -117,7 +128,11 @@ def task_of(number: int, each: int, plan: Plan, now: float) -> dict[str, Any]:
     )
     row = task_row(task, campaign_id=f"c{campaign:07d}", attempt=1, created_s=now)
     if place % ACTIVE == 0:
-        return row | {"state": State.WAIT_ONLINE.value, "deadline_s": now + 86_400}
+        turn = number // ACTIVE
+        state = State.DOWNLOADING if holds(turn) else State.WAIT_SLOT
+        radio = {"cell_id": 1 + turn // PER_CELL, "smcc": 460, "smnc": 0, "radio_class": "0"}
+        radio |= {"rsrp_dbm": -98.0, "sinr_db": 9.0, "measured_s": now, "queued_s": now - turn}
+        return row | radio | {"state": state.value, "deadline_s": now + 86_400, "version": "V1"}
     if place % RARE == RARE - 1 or place == each - 1:
         over = {"state": State.FAILED.value, "failure": Failure.MEMORY.value}
     else:
