@@ -11,7 +11,7 @@ BINS_MAX = 200
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 WIDTHS_S = (
     *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
-    *(each * MINUTE_S for each in (1, 2, 5, 10, 15, 30)),
+    *(each * MINUTE_S for each in (1, 2, 3, 5, 10, 15, 20, 30)),
     *(each * HOUR_S for each in (1, 2, 3, 6, 12)),
 )
 
