@@ -23,6 +23,7 @@ def test_a_device_is_upgraded(house):
     assert house.check_counters() == {"state success": 1}
     assert [each.state.value for each in house.outcomes] == ["success"]
     assert house.rows(tables.campaigns)[0]["state"] == "ended"
+    assert house.rows(tables.devices)[0]["version"] == TARGET
 
 
 def test_what_was_begun_is_undone(house):

@@ -230,7 +230,7 @@ class Http(Section):
     enabled: bool = setting(True, "Whether `headgate serve` serves the API.", "")
     host: str = setting("127.0.0.1", "Address to listen on.", "")
     port: int = setting(8080, "TCP port; 0 takes a free one.", "", ge=0, le=65535)
-    body_bytes_max: int = bound(1 << 20, "The body of a request that sends no package.", "bytes")
+    body_bytes_max: int = bound(4 << 20, "The body of a request that sends no package.", "bytes")
     package_bytes_max: int = bound(256 << 20, "A package that is sent.", "bytes")
     body_idle_s: float = duration(30.0, "How long the next bytes of a body are waited for.")
     requests_max: int = bound(256, "Requests that are answered at a time.", "requests")

@@ -195,7 +195,11 @@ class Campaigns:
             assert campaign.state is CampaignState.ENDED
             self._roster.running[campaign.id] = running
             self.course.put(running, state=CampaignState.RUNNING, ended_s=None)
-        said = f"{len(failed)} devices" + (f" by {by}" if by else "")
-        self.course.log(running, now, "retried", said)
-        self.attempts.retry(running, failed, done)
+
+        def made(now: float) -> None:
+            said = f"{len(failed)} devices" + (f" by {by}" if by else "")
+            self.course.log(running, now, "retried", said)
+            done(now)
+
+        self.attempts.retry(running, failed, made)
         self.course.look(running, now)

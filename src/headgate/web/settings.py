@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class WebSettings:
     """What one API holds at most, and how long it waits."""
 
-    body_bytes_max: int = 1 << 20
+    body_bytes_max: int = 4 << 20
     """A body that is no package. JSON is read on the loop: a megabyte takes some milliseconds."""
     package_bytes_max: int = 256 << 20
     """An uploaded package."""
