@@ -170,6 +170,24 @@ def test_a_hostile_name_is_no_command_for_a_terminal(operator, pid):
     assert operator.get("device", "timeline", ESCAPE, "--json").jsons
 
 
+def test_a_report_is_written_where_it_is_wanted(operator, pid, tmp_path: Path):
+    """To a file, to standard output, or as numbers; a file that cannot be written is told in a line."""
+    campaign = created(operator, pid, "--endpoint", "r")
+    operator.get("campaign", "stop", campaign, "--yes")
+    report = ("campaign", "report", campaign)
+    page = operator.get(*report, "-o", "-").out
+    assert page.rstrip().endswith("</html>")
+    assert "0 of 1 devices run the new version; 1 cancelled." in page
+    (tmp_path / "report.html").write_text("older, and longer" * 10_000)
+    assert operator.get(*report, "--output", tmp_path / "report.html").out == ""
+    assert (tmp_path / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    assert operator.get(*report, "--json").json["stages"][0]["ended"][-1] == 1
+    assert "-o report.html" in operator.refused(*report, code=2)
+    assert "-o report.html" in operator.refused(*report, "--json", "-o", "-", code=2)
+    assert "cannot write" in operator.refused(*report, "-o", tmp_path / "no" / "x.html", code=1)
+    assert "there is no campaign nope" in operator.refused("campaign", "report", "nope", "--json", code=1)
+
+
 def test_a_watch_ends_with_its_campaign(operator, pid):
     """Exit code 1 for one that was stopped: what a script waits for is not there."""
     campaign = created(operator, pid, "--endpoint", "w")

@@ -31,6 +31,7 @@ from headgate.web.routes import (
     hooks,
     operations,
     packages,
+    reports,
     tasks,
     tokens,
 )
@@ -120,6 +121,7 @@ class Web:
         return [
             *packages.PackageRoutes(office).table(),
             *campaigned.table(),
+            *reports.ReportRoutes(office, campaigned).table(),
             *operations.CampaignOperations(office, campaigned).table(),
             *tasks.TaskRoutes(office).table(),
             *devices.DeviceRoutes(office).table(),
