@@ -448,6 +448,11 @@ class Server:
         """How long the oldest of what is being stored has waited for it, 0 when nothing is."""
         return self._in.pump.committing_s
 
+    @property
+    def unread_bytes(self) -> int:
+        """What waits in the fullest CoAP socket to be received, as the kernel accounts it."""
+        return self._in.edge.unread_bytes
+
     # -- helpers --
 
     async def _page(
