@@ -230,12 +230,15 @@ class Orchestrator:
         times = (self.timers.next(), self.negotiator.admission.next_silent())
         return min((time for time in times if time is not None), default=None)
 
-    def start(self, campaign: Campaign, endpoints: Iterable[str], now: float) -> None:
+    def start(
+        self, campaign: Campaign, endpoints: Iterable[str], now: float, kept: bytes | None = None
+    ) -> None:
         """Make a task for each device, chunk by chunk; when all are there they begin.
 
-        The devices need not have registered. ValueError: one comes twice, or none at all.
+        The devices need not have registered. `kept` is their list as `lists.packed` makes it, which whoever
+        runs a loop lets a thread do. ValueError: one comes twice, or none at all.
         """
-        self.campaigns.start(campaign, endpoints, now)
+        self.campaigns.start(campaign, endpoints, now, kept)
 
     def stop(self, campaign_id: str, by: str, now: float) -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
