@@ -181,46 +181,10 @@ class Queue:
             asked.tokens[token] = None
         else:
             asked.begin(registration)
-            content_format = asked.chain[0]
-            drawn = command.token if isinstance(command, Observe) and not asked.tokens else None
-            token = self._request(asked, registration, content_format, drawn, now)
-            asked.tokens[token] = content_format
+            token = asked.leave(self._exchange, self._observations, registration, now)
             if isinstance(command, Observe):
                 self._observations.add(device, command.path, token)
         self._asked[token] = asked
-
-    def _request(
-        self,
-        asked: Asked,
-        registration: Registration,
-        content_format: int | None,
-        drawn: bytes | None,
-        now: float,
-    ) -> bytes:
-        """Send the command under `drawn`, or a new token. An earlier process may have done so: as RFC 7641,
-        section 4.1, has it, the device then goes on with that observation.
-        """
-        device, path = asked.device, asked.command.path
-        remembered = drawn is not None and self._observations.find(drawn) is not None
-        if drawn is not None and remembered:
-            self._observations.forget(drawn, now)
-        request = compose(asked.command, registration.objects.root, content_format)
-        try:
-            return self._exchange.request(
-                device.endpoint,
-                registration.remote,
-                request.code,
-                request.options,
-                request.payload,
-                now=now,
-                profile=asked.profile,
-                acknowledge_now=False,
-                token=drawn,
-            )
-        except ExchangeLimitError:
-            if drawn is not None and remembered:
-                self._observations.remember(device, path, drawn)
-            raise
 
     def registered_anew(self, device: Device, now: float) -> None:
         """A device that registers has forgotten what it acknowledged: such a command leaves again."""

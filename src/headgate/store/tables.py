@@ -172,6 +172,13 @@ Index(
     sqlite_where=tasks.c.active.is_(True),
     postgresql_where=tasks.c.active.is_(True),
 )  # a restart's
+# The pages of those that failed, by any cause or by one; a task that does not fail costs nothing here.
+for name, columns in (
+    ("tasks_failed", (tasks.c.campaign_id, tasks.c.id)),
+    ("tasks_failure", (tasks.c.campaign_id, tasks.c.failure, tasks.c.id)),
+):
+    failed = tasks.c.failure.is_not(None)
+    Index(name, *columns, sqlite_where=failed, postgresql_where=failed)
 
 # What a task asks for is put in the transaction that stores the task. The answer to it, or the task's end,
 # deletes it in the transaction that stores that. What stands here after a restart is to be done again.

@@ -45,7 +45,7 @@ from headgate.lwm2m.happenings import (
 )
 from headgate.lwm2m.registration import Registration
 from headgate.store import tables
-from headgate.upgrade.admission import Admission, Limits, Occupancy
+from headgate.upgrade.admission import Admission, Limits, Occupancy, Standing
 from headgate.upgrade.announcements import OUTBOX_MAX, Announcements
 from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
 from headgate.upgrade.asking import notified
@@ -70,7 +70,7 @@ from headgate.upgrade.notices import Notices
 from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.places import waits_until
 from headgate.upgrade.questions import AnswerTo, Questions
-from headgate.upgrade.radio import RadioRules
+from headgate.upgrade.radio import Cell, RadioRules
 from headgate.upgrade.records import registration_row
 from headgate.upgrade.subscriptions import Subscriptions
 from headgate.upgrade.task import HOUR_S, Kind, State
@@ -329,7 +329,7 @@ class Orchestrator:
             place,
             device,
             now,
-            withheld=withheld(campaign, active.stage, task, now),
+            withheld=withheld(campaign, active.stage, task, now, may_begin=active.running.may_begin),
             until_s=waits_until(active) if task.state is State.WAIT_SLOT else None,
         )
 
@@ -346,6 +346,10 @@ class Orchestrator:
     def occupancy(self) -> Iterable[Occupancy]:
         """The slots of all cells that have holders or a line."""
         return self.negotiator.admission.occupancy()
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines."""
+        return self.negotiator.admission.standing(cell, limit)
 
     @property
     def gathered(self) -> int:

@@ -1,4 +1,4 @@
-"""The application, API and console: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
+"""API and console: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
 
 from __future__ import annotations
 

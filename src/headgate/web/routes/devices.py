@@ -173,10 +173,10 @@ class DeviceRoutes:
     async def list_devices(self, wanted: Filtered) -> Page[Device]:
         """The registered devices that pass the filter, by endpoint."""
         reader = self._office.reader
-        rows = await reader.call(
+        rows, looked = await reader.call(
             device_page, reader.database, wanted, after=wanted.after, limit=wanted.limit + 1
         )
-        return paged(rows, wanted.limit, device_of, lambda row: str(row["endpoint"]))
+        return paged(rows, wanted.limit, device_of, lambda row: str(row["endpoint"]), looked=looked)
 
     async def show_device(self, endpoint: Endpoint) -> Device:
         """One registered device."""
