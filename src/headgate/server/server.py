@@ -357,6 +357,18 @@ class Server:
         await house.pump.settled()
         return cancelled
 
+    async def remove_device(self, endpoint: str, *, by: str = "") -> bool:
+        """End a registration as if its device had deregistered; False where there is none.
+
+        Labels go with it. A device that is there registers again. Raises DeviceBusyError while a task is
+        under way for it.
+        """
+        house = self._in
+        house.pump.check()
+        removed = house.orchestrator.deregister(endpoint, by, house.clock.now())
+        await house.pump.settled()
+        return removed
+
     async def campaign(self, campaign_id: str) -> CampaignStatus:
         """A campaign as it stands in the store. Raises CampaignError where there is none."""
         database = self._in.database

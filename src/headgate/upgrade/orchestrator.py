@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.engine.timers import Timed, Timers
-from headgate.errors import CampaignStateError
+from headgate.errors import CampaignStateError, DeviceBusyError
 from headgate.lwm2m.happenings import (
     Answered,
     Deregistered,
@@ -290,6 +290,25 @@ class Orchestrator:
         self._settle(now)
         return True
 
+    def deregister(self, endpoint: str, by: str, now: float) -> bool:
+        """End a registration as if its device had; False where there is none.
+
+        Raises DeviceBusyError while a task or a maintenance command is under way for it.
+        """
+        active = self.roster.active.get(endpoint)
+        if active is not None:
+            campaign_id = active.running.campaign.id
+            raise DeviceBusyError(
+                f"{endpoint} has task {active.task_id} of campaign {campaign_id}: cancel it"
+            )
+        if endpoint in self.campaigns.attempts.maintained:
+            raise DeviceBusyError(f"{endpoint} is busy: {self.campaigns.attempts.maintained[endpoint]}")
+        if self._lwm2m.deregister(endpoint, now) is None:
+            return False
+        self._gone(endpoint, "deregistered", DeviceDeregistered(), now, f"by {by or 'an operator'}")
+        self._settle(now)
+        return True
+
     def maintain(self, endpoint: str, what: str) -> bool:
         """A maintenance command begins, unless the device is busy. Tasks that would begin now fail."""
         if endpoint in self.roster.active or endpoint in self.campaigns.attempts.maintained:
@@ -377,9 +396,9 @@ class Orchestrator:
     def _expired(self, happening: Expired, now: float) -> None:
         self._gone(happening.endpoint, "registration expired", RegistrationExpired(), now)
 
-    def _gone(self, endpoint: str, what: str, event: Event, now: float) -> None:
+    def _gone(self, endpoint: str, what: str, event: Event, now: float, detail: str = "") -> None:
         self.gathering.delete(tables.devices, (endpoint,))
-        self.gathering.log(now, what, endpoint=endpoint)
+        self.gathering.log(now, what, detail, endpoint=endpoint)
         self._happens(endpoint, event, now)
         self.containers.gone(endpoint, now)
 
