@@ -7,8 +7,9 @@ what was not. `House.kill` loses all memory; the database and the devices stay.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -51,7 +52,8 @@ STEPS_MAX = 100_000
 class Desk:
     """The LwM2M server's side of the contract, without messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, drawn: Iterator[int]) -> None:
+        """`drawn`: numbers of tokens, by all processes. None is drawn twice."""
         self.registrations: dict[str, Registration] = {}
         self.waiting: dict[str, list[Command]] = {}
         self.remembered: dict[bytes, str] = {}
@@ -60,6 +62,7 @@ class Desk:
         self.asleep: set[str] = set()
         self.profiles: dict[Command, Any] = {}
         self.asks = 0
+        self.drawn = drawn
 
     def confirm(self, happening: Happening, now: float) -> None:
         self.confirmed.append(happening)
@@ -74,9 +77,16 @@ class Desk:
         if command not in queue:
             queue.append(command)
 
+    def new_token(self) -> bytes:
+        return f"drawn{next(self.drawn)}".encode()
+
     def drop(self, endpoint: str, command: Command, now: float) -> None:
         if command in self.waiting.get(endpoint, ()):
             self.waiting[endpoint].remove(command)
+
+    def drop_all(self, endpoint: str, purpose: str, now: float) -> None:
+        waiting = self.waiting.get(endpoint, [])
+        waiting[:] = [command for command in waiting if command.purpose != purpose]
 
     def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
         self.remembered[token] = endpoint
@@ -242,7 +252,7 @@ class Device:
         match command:
             case Observe():
                 self.tokens += 1
-                self.token = f"{self.endpoint}{self.tokens}".encode()[-8:]
+                self.token = command.token or f"{self.endpoint}{self.tokens}".encode()[-8:]
                 found = self.value(path)
                 return Observed(
                     **told, token=self.token, observing=True, content_format=0, payload=b"", resources=found
@@ -284,6 +294,7 @@ class House:
         self.settings = settings
         self.url = f"sqlite:///{folder}/headgate.db"
         self.database = Database.open(self.url)
+        self.drawn = itertools.count(1)
         self.devices: dict[str, Device] = {}
         self.commits = 0
         self.outcomes: list[Any] = []
@@ -294,7 +305,7 @@ class House:
         self._build()
 
     def _build(self) -> None:
-        self.desk = Desk()
+        self.desk = Desk(self.drawn)
         self.edge = Edge()
         self.orchestrator = Orchestrator(
             lwm2m=self.desk, downloads=self.edge, limits=self.limits, settings=self.settings

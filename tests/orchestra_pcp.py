@@ -9,7 +9,8 @@ from headgate.fleet.pcp_client import Generation, PcpClient, PcpProfile
 from headgate.lwm2m.commands import Command, Observe, Write
 from headgate.lwm2m.happenings import Answered, Happening, Notified, Observed, Refused
 from headgate.upgrade.task import Kind, Plan
-from headgate.wire.pcp import DOWNLINK, UPLINK
+from headgate.wire.pcp import DOWNLINK, UPLINK, identify
+from headgate.wire.pcp_messages import MessageCode, Sender
 from orchestra import OLD, TARGET, Device, House
 
 HEALTHY = PcpProfile(generation=Generation.NEWER, install_s=20.0)
@@ -82,7 +83,7 @@ class PcpDevice(Device):
         match command:
             case Observe() if command.path == UPLINK:
                 self.data_tokens += 1
-                self.data_token = f"{self.endpoint}d{self.data_tokens}".encode()[-8:]
+                self.data_token = command.token or f"{self.endpoint}d{self.data_tokens}".encode()[-8:]
                 if self.booted:
                     self.booted = False
                     self.says(self.client.registered(self.now))
@@ -124,3 +125,24 @@ def clock(house: House, seconds: float, step_s: float = 1.0) -> None:
             if isinstance(device, PcpDevice):
                 device.expire(house.now)
         house.run()
+
+
+def told(device) -> list[int]:
+    """The codes of what was written to it."""
+    return [identify(frame, Sender.PLATFORM).message.code for frame in device.frames]
+
+
+def waiting(house, endpoint="ep-1"):
+    """What a device has to answer yet."""
+    return house.desk.waiting.get(endpoint, [])
+
+
+def at_notify(house, **how):
+    """A device that was told of the version, and says nothing by itself."""
+    device = software_device(house, pcp=PcpProfile(deaf_to=frozenset({MessageCode.NOTIFICATION})), **how)
+    house.run()
+    house.campaign(plan=PLAN)
+    clock(house, 3)
+    assert house.state() == "notify"
+    device.frames.clear()
+    return device

@@ -1,4 +1,4 @@
-"""A console that is looked at in the same process, as a browser would ask: cookies, and where it comes from."""
+"""A console that is looked at in the same process, as a browser would: cookies, and where it comes from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from headgate.store import tables
+from headgate.store.batch import Batch
 from headgate.web.access import Scope
 from web_asking import Asked
 
@@ -47,5 +49,14 @@ def fields(answer: httpx.Response) -> dict[str, Any]:
     found = re.findall(r'<textarea name="([^"]*)" hidden>\n(.*?)</textarea>', answer.text, flags=re.S)
     carried: dict[str, Any] = {}
     for name, value in found:
-        carried.setdefault(unescape(name), []).append(unescape(value).removesuffix("\n"))
+        carried.setdefault(unescape(name), []).append(unescape(value))
     return carried
+
+
+async def registered(asked: Asked, *endpoints: str, **columns: object) -> None:
+    """Devices, as if they had registered."""
+    batch = Batch()
+    row = {"registered_s": 1.0, "expires_s": 9e9, "lifetime_s": 86400} | columns
+    for endpoint in endpoints:
+        batch.put(tables.devices, {"endpoint": endpoint, "location": endpoint} | row)
+    await asked.web._office.desk.write(batch)

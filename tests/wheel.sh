@@ -20,6 +20,9 @@ for source in sorted(Path("ext/headgate").glob("*/*.pyx")):
 for source in Path("src").rglob("*.py"):  # migrations lie in folders that are no packages
     assert source.relative_to("src").as_posix() in names, f"{source} is missing"
 assert "headgate/py.typed" in names
+for folder in ("templates", "static"):
+    for file in Path("src/headgate/web", folder).iterdir():
+        assert file.relative_to("src").as_posix() in names, f"{file} is missing"
 assert any(name.endswith("licenses/LICENSE") for name in names)
 print(f"{len(names)} files, all compiled modules and stubs among them")
 PYTHON_END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from headgate.cli import serve
 from peer import Peer, get
 
 PATIENCE_S = 60.0
@@ -174,6 +176,13 @@ def test_the_api_is_served_and_its_first_token_is_named(tmp_path):
         assert token_file.stat().st_mode & 0o777 == 0o600
         with httpx.Client(headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}) as client:
             assert client.get(f"{found[1]}/devices").json() == {"items": [], "next": None}
+        line = server.process.stdout.readline()
+        link = re.fullmatch(r"headgate: console at (http://127\.0\.0\.1:\d+)/login#(\S+) \(once.*\)\n", line)
+        assert link, line
+        with httpx.Client(base_url=link[1], headers={"Origin": link[1]}) as client:
+            for code, after in ((link[2], 303), (link[2], 403)):
+                client.cookies.clear()
+                assert client.post("/login", data={"token": code}).status_code == after
         assert server.end() == (0, "")
 
 
@@ -187,3 +196,21 @@ def test_a_taken_tcp_port_is_told_in_one_line(tmp_path):
         )
     assert code != 0
     assert f"TCP port {port} of 127.0.0.1 cannot be used: Address already in use" in said
+
+
+def test_what_has_come_to_stay_is_not_looked_through():
+    """A campaign's tasks, once they are many: few are left to the collector. After an end it is told anew."""
+    gc.unfreeze()
+    try:
+        settled = serve.Settled(10)
+        settled.look(10 + serve.SETTLED_TASKS - 1)
+        assert gc.get_freeze_count() == 0
+        settled.look(10 + serve.SETTLED_TASKS)
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        made = [[number] for number in range(1000)]
+        settled.look(0)
+        settled.look(serve.SETTLED_TASKS)
+        assert gc.get_freeze_count() > frozen + len(made) / 2
+    finally:
+        gc.unfreeze()

@@ -220,3 +220,41 @@ def test_newer_is_antisymmetric(old, step):
     new = (old + step) % NUMBERS
     assert is_newer(old, 0.0, new, 1.0)
     assert not is_newer(new, 0.0, old, 1.0)
+
+
+def forgotten(script) -> bool:
+    """Whether nothing is known of the device any more, nor of what it was asked."""
+    sizes = script.lwm2m.sizes()
+    return not sizes["devices known"] and not sizes["observations"] and not sizes["tokens"]
+
+
+@pytest.mark.parametrize("first", ["dropped", "gone"])
+def test_what_was_observed_in_vain_ends_with_the_registration(script, first):
+    """Nobody else would forget a token that the caller was not told: made-up names could leave any number."""
+    script.register(query=("b=U", "lt=3600")).ask(Observe(path=STATE)).server("CON GET", "5/0/3", observe=0)
+    if first == "dropped":
+        script.drop(Observe(path=STATE))
+    script.device("CON DELETE", f"rd/{script.location}").tells(Deregistered).confirm().server("ACK 2.02")
+    if first == "gone":
+        script.drop(Observe(path=STATE))
+    assert forgotten(script)
+
+
+def test_an_observation_that_is_known_outlives_the_registration(script):
+    """The caller was told its token, and says when to forget it (T15)."""
+    script.register(query=("b=U", "lt=3600")).ask(Observe(path=STATE)).server("CON GET", "5/0/3", observe=0)
+    script.device("ACK 2.05", payload=b"0", observe=1, content_format=0).tells(Observed).confirm()
+    token = script.event.token
+    script.device("CON DELETE", f"rd/{script.location}").tells(Deregistered).confirm().server("ACK 2.02")
+    assert script.lwm2m.sizes()["observations"] == 1
+    script.forget(token)
+    assert forgotten(script)
+
+
+def test_all_commands_of_a_purpose_are_dropped(script):
+    """Others wait on."""
+    for path, purpose in ((VERSION, "a"), (STATE, "b"), (DATA, "a")):
+        script.ask(Read(path=path, purpose=purpose))
+    script.lwm2m.drop_all(script.endpoint, "a", script.now)
+    script.lwm2m.drop_all("nobody", "a", script.now)
+    assert script.explained == "not registered, 1 command waits"

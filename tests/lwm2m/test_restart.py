@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from headgate.lwm2m.commands import Read
-from headgate.lwm2m.happenings import Answered, Expired, Heard, Notified, Updated
+from headgate.engine.retransmission import Retransmission
+from headgate.lwm2m.commands import Observe, Read
+from headgate.lwm2m.happenings import Answered, Expired, Heard, Notified, Observed, Unanswered, Updated
 from lwm2m_lines import ENDPOINT, STATE, VERSION, DeviceLines
+
+ONCE = Retransmission(ack_timeout_s=2.0, max_retransmit=0)
 
 
 def restarted(script: DeviceLines, *, later_s: float = 60.0, **settings) -> DeviceLines:
@@ -36,6 +39,29 @@ def test_observation_is_known(sleeper):
     after.device("CON 2.05", observe=1, token=b"observed", remote="moved").tells(Notified, path=STATE)
     assert after.event.changed == sleeper.registration.evolved(remote="moved")
     after.confirm().server("ACK", remote="moved").quiet()
+
+
+def test_an_observe_that_may_have_left_leaves_under_the_same_token(sleeper):
+    """It was drawn and stored before; a notification by it is known at once, and so is the answer."""
+    token = sleeper.lwm2m.new_token()
+    command = Observe(path=STATE, token=token)
+    sleeper.ask(command).server("CON GET", "5/0/3", token=token)
+    after = restarted(sleeper).remember(STATE, token)
+    after.device("CON 2.05", observe=9, token=token, payload=b"1").tells(Notified, path=STATE).confirm()
+    after.server("ACK").ask(command).server("CON GET", "5/0/3", token=token)
+    after.device("ACK 2.05", observe=10, payload=b"1").tells(Observed, token=token, observing=True).confirm()
+    after.device("CON 2.05", observe=11, token=token, payload=b"2").tells(Notified, stale=False).confirm()
+    after.server("ACK").quiet()
+
+
+def test_an_observe_that_leaves_again_has_a_new_token(sleeper):
+    """It was not answered. An answer to either will do."""
+    token = sleeper.lwm2m.new_token()
+    sleeper.ask(Observe(path=STATE, token=token), profile=ONCE).server("CON GET", token=token)
+    sleeper.clock(ONCE.max_transmit_wait_s).tells(Unanswered).heard().server("CON GET", "5/0/3")
+    assert sleeper.asked.message.token != token
+    sleeper.device("CON 2.05", observe=1, token=token, payload=b"0").tells(Observed, token=token).confirm()
+    sleeper.server("ACK")
 
 
 def test_what_was_not_confirmed_is_repeated(sleeper):

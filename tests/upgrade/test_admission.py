@@ -46,6 +46,21 @@ def ended(each):
     return replace(each, state=State.SUCCESS)
 
 
+def test_who_stands_in_a_cell_is_told_in_the_order_in_which_they_came():
+    """Of all its classes together, and of no other cell, as far as is asked."""
+    for scope in Scope:
+        limits = Limits(scope=scope, class_0=2, class_1=1)
+        waiting = [*lined_up(4, C0, since_s=NOON_S + 0.5), *lined_up(3, C1), task("there", cell=THERE)]
+        admission = Admission(limits, waiting)
+        given = granted(admission)
+        stand = admission.standing(HERE, 10)
+        by_time = [each.id for each in sorted(waiting, key=lambda each: each.queued_s) if each.id != "there"]
+        assert stand.holders == [id for id in by_time if id in given]
+        assert stand.waiting == [id for id in by_time if id not in given]
+        assert admission.standing(HERE, 1).waiting == stand.waiting[:1]
+        assert admission.standing(Cell(1), 10) == ([], [])
+
+
 # -- limits --
 
 

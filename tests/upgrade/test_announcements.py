@@ -178,4 +178,5 @@ def test_a_stage_that_is_held_and_one_that_passes_are_told(house):
         ("campaign.paused", None),
         ("stage.held", 2),
     ]
+    assert told(house)[2]["detail"] == "1 of 1 succeeded"
     assert told(house)[3]["detail"] == told(house)[4]["detail"] != ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -389,6 +390,29 @@ def test_who_waits_for_a_slot_is_given_the_time_anew(tmp_path):
     house.close()
 
 
+def test_a_sleeper_that_is_given_its_slot_after_a_pause_has_time_to_use_it(tmp_path):
+    """The wait for the slot and for its use are one, and count anew together."""
+    house = House(tmp_path, limits=Limits(class_0=1))
+    fleet(house, 2)
+    holding(house, "ep-0")
+    house.campaign("ep-1")
+    house.run()
+    house.orchestrator.pause("c1", "", "", house.now)
+    house.desk.asleep.add("ep-1")
+    house.clock(30 * 3600)
+    house.resume()
+    house.clock(23 * 3600)
+    assert house.state("c1-0000000") == "wait_awake"
+    house.kill()
+    house.desk.asleep.add("ep-1")
+    house.clock(1800)
+    assert house.state("c1-0000000") == "wait_awake"
+    wake(house, "ep-1")
+    house.run()
+    assert house.state("c1-0000000") == "success"
+    house.close()
+
+
 def test_paused_while_it_is_made(tmp_path):
     """It is made, and begins when it is resumed; a restart in between gives it up: nobody was told of it."""
     for kill in (False, True):
@@ -662,6 +686,76 @@ def test_an_edited_policy_counts_from_then_on(house):
     assert row(house)["state"] == "ended"
     assert len(house.rows(tables.tasks)) == 2
     assert not [each for each in house.rows(tables.effects) if each["effect"] == "Retry"]
+
+
+# -- kills --
+
+
+class Killed(Exception):
+    """The process died."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_each_of_its_steps_the_campaign_goes_the_same_way(tmp_path, when):
+    """Two stages, the first of which is held, devices tried again, resumed: states, counters and the log.
+
+    An operator who was not answered, since the process died, asks again.
+    """
+
+    def gone(kill_at: int | None) -> tuple[list[int], list[str]]:
+        folder = tmp_path / str(kill_at)
+        folder.mkdir()
+        house = House(folder)
+        fleet(house, 3, bad=1)
+        house.campaign(sizes=(Size(count=2),), gate=Gate(success=0.9))
+        while not house.rows(tables.campaigns) or row(house)["started_s"] is None:
+            house.step()
+            house.commit()
+        house.commits = 0
+        steps: list[int] = []
+        said = len(told(house))
+
+        def step(at: str) -> None:
+            nonlocal said
+            if at == "after" and len(told(house)) > said:
+                steps.append(house.commits)
+                said = len(told(house))
+            if (house.commits, at) == (kill_at, when):
+                raise Killed
+
+        def surely(act: Callable[[], object], so: Callable[[], bool]) -> None:
+            """Until it is so, or the process has died and what was wanted is asked for again."""
+            while not so():
+                try:
+                    act()
+                    house.run()
+                except Killed:
+                    house.kill()
+                    house.run()
+
+        house.steps = step
+        surely(lambda: None, lambda: row(house)["hold"] == "gate")
+        house.devices["ep-0"].fails_by = None
+        again = ("c1-0000000.2",)
+        surely(
+            lambda: retry(house, "c1-0000000"),
+            lambda: house.database.row(tables.tasks, again) is not None,
+        )
+        surely(house.resume, lambda: row(house)["state"] == "ended")
+        counters = house.check_counters()
+        assert counters == {"state success": 3, "state failed": 1, "retried": 1} | {
+            f"failure {Failure.STORAGE.value}": 1
+        }, f"killed {when} {kill_at}"
+        assert [device.executed for device in house.devices.values()] == [1, 1, 1]
+        assert list(house.orchestrator.occupancy()) == []
+        lines = told(house)
+        house.close()
+        return steps, lines
+
+    steps, lines = gone(None)
+    assert len(steps) > 4
+    for kill_at in steps:
+        assert gone(kill_at)[1] == lines, f"killed {when} {kill_at}"
 
 
 # -- all at once --

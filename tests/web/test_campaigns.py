@@ -146,6 +146,7 @@ def test_a_filter_is_told_by_a_dry_run_and_used_by_the_campaign(run, api, wanted
             assert [each["endpoint"] for each in listed] == names
             body = {"package": (await add(client))["pid"], "targets": {"filter": wanted}}
             page = (await client.post("/campaigns?dry_run=true&limit=1", json=body)).json()
+            assert page.pop("forecast")["devices"] == len(names)
             assert page == {
                 "devices": len(names),
                 "stages": [len(names)] if names else [],

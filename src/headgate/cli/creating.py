@@ -229,6 +229,7 @@ def dry_run_page(
 
 def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool) -> None:
     """The devices that it would be for."""
+    from headgate.cli.forecasting import forecast_lines
     from headgate.cli.tables import say_json
 
     page = dry_run_page(client, body, limit=min(most or PAGE, PAGE))
@@ -239,8 +240,8 @@ def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool)
         complain(f"it would be for {count:,} devices; nothing is made")
         if len(page.get("stages") or ()) > 1:
             complain(f"in stages of {', '.join(f'{each:,}' for each in page['stages'])} devices")
-        for name, value in (forecast or {}).items():
-            complain(f"forecast: {name.replace('_', ' ')} {value}")
+        for line in forecast_lines(forecast):
+            complain(line)
     told = 0
     while True:
         for endpoint in page["endpoints"]:
@@ -260,7 +261,12 @@ def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool)
 def ask(client: Client, body: dict[str, Any]) -> None:
     """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
     somebody_is_there()
-    count = dry_run_page(client, body)["devices"]
+    page = dry_run_page(client, body)
+    count = page["devices"]
+    if page.get("forecast"):
+        from headgate.cli.forecasting import forecast_line
+
+        complain(forecast_line(page["forecast"]))
     version = client.get(f"/packages/{body['package']}")["version"]
     if not confirmed(f"Upgrade {count:,} devices to {version}?"):
         raise CommandError("nothing was made")

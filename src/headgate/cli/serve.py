@@ -19,6 +19,7 @@ from headgate.server.house import uncollected
 from headgate.server.logs import JsonLines
 
 STATUS_EVERY_S = 1.0
+SETTLED_TASKS = 5_000  # so many new tasks are worth a look at the garbage collector
 
 
 def log_to_stderr(config: Config) -> None:
@@ -88,13 +89,15 @@ class Serving:
             made = f", its first token is in {server.http.token_file}" if server.http.token_file else ""
             print(f"headgate: API at {server.http.url}/api/v1{made}", flush=True)
             print(f"headgate: console at {server.http.login_url()} (once, within an hour)", flush=True)
+        settled = Settled(stats.tasks)
         console = Console()
         if not console.is_terminal:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):
-                pass
+                settled.look(server.stats.tasks)
             return
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):
+                settled.look(server.stats.tasks)
                 live.update(self._status_line(server), refresh=True)
 
     def _status_line(self, server: Server) -> Text:
@@ -108,6 +111,26 @@ class Serving:
             no_wrap=True,
             overflow="ellipsis",
         )
+
+
+class Settled:
+    """What has come to stay is not looked through for garbage: a million tasks would block the loop for 3 s.
+
+    Tasks are freed by their reference counts all the same; what is frozen with them and is part of a cycle is
+    not, so the young garbage goes first.
+    """
+
+    def __init__(self, tasks: int) -> None:
+        self._tasks = tasks
+
+    def look(self, tasks: int) -> None:
+        """There are so many now."""
+        if tasks >= self._tasks + SETTLED_TASKS:
+            gc.collect(1)
+            gc.freeze()
+            self._tasks = tasks
+        elif tasks < self._tasks:
+            self._tasks = tasks
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -193,20 +193,26 @@ class Exchange:
         profile: Retransmission = DEFAULT,
         block_size: int = 512,
         acknowledge_now: bool | None = None,
+        token: bytes | None = None,
     ) -> bytes:
         """Ask `device`, which is at `remote` now; returns the token that the events will name.
 
         A GET or FETCH with Observe 0 observes: its token is alive until `forget`. So is that of a request
         that failed; any other is forgotten with its response. A payload above `block_size` (16..1024) goes
         by Block1. `acknowledge_now` tells whether CON responses and notifications are acknowledged without
-        the caller; unless said otherwise, those of requests that observe are not.
+        the caller; unless said otherwise, those of requests that observe are not. `token` is one that
+        `new_token` drew, and is not alive.
         Raises MessageFormatError, and ExchangeLimitError when too much waits for this device or in all.
         """
-        request = self._new_request(device, code, options, payload, profile, block_size)
+        request = self._new_request(device, code, options, payload, profile, block_size, token)
         if acknowledge_now is not None:
             request.acknowledge_now = acknowledge_now
         self._requests.request(request, remote, now)
         return request.token
+
+    def new_token(self) -> bytes:
+        """A token for a request to come: to be stored before that leaves."""
+        return self._requests.new_token()
 
     def remember(
         self,

@@ -75,6 +75,7 @@ class Requests:
     def request(self, request: Request, remote: Remote, now: float) -> None:
         """Send it, or let it wait for its turn. Raises ExchangeLimitError."""
         self._check_room()
+        assert request.token not in self._tokens, "a token is alive once"
         peer = self.turns.peer_with_room(request.device, remote)
         self._tokens[request.token] = request
         self.turns.enqueue(request, peer, now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from headgate.engine.exchange import Exchange
 from headgate.engine.retransmission import Retransmission
-from headgate.errors import FormatError
-from headgate.lwm2m.commands import Command, Write
+from headgate.errors import ExchangeLimitError, FormatError
+from headgate.lwm2m.commands import Command, Observe, Write
 from headgate.lwm2m.devices import Device
 from headgate.lwm2m.formats import Chain, chain_of
+from headgate.lwm2m.observations import Observations
 from headgate.lwm2m.operations import compose
 from headgate.lwm2m.registration import Registration
 
@@ -53,6 +55,39 @@ class Asked:
             if isinstance(command, Write):
                 chain = tuple([each for each in chain if carries(command, each)])
             self.chain = chain
+
+    def leave(
+        self, exchange: Exchange, observations: Observations, registration: Registration, now: float
+    ) -> bytes:
+        """Send it in the first format; returns the token that it has there. Raises ExchangeLimitError.
+
+        An Observe leaves first under the token that was drawn for it. An earlier process may have sent it
+        under that: the device then goes on with that observation (RFC 7641 section 4.1).
+        """
+        command, content_format = self.command, self.chain[0]
+        drawn = command.token if isinstance(command, Observe) and not self.tokens else None
+        known = drawn is not None and observations.find(drawn) is not None
+        if drawn is not None and known:
+            observations.forget(drawn, now)
+        request = compose(command, registration.objects.root, content_format)
+        try:
+            token = exchange.request(
+                self.device.endpoint,
+                registration.remote,
+                request.code,
+                request.options,
+                request.payload,
+                now=now,
+                profile=self.profile,
+                acknowledge_now=False,
+                token=drawn,
+            )
+        except ExchangeLimitError:
+            if drawn is not None and known:
+                observations.remember(self.device, command.path, drawn)
+            raise
+        self.tokens[token] = content_format
+        return token
 
     def newest(self, token: bytes) -> bool:
         """Whether it left under this token last."""

@@ -52,6 +52,8 @@ class Observe(Command):
 
     accept: int | None = None
     """None: chosen by what is known of the device."""
+    token: bytes | None = None
+    """Under which it leaves first, where that was drawn and stored before; else, and later: a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

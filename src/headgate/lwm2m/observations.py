@@ -25,11 +25,13 @@ FRESH_AFTER_S = 128.0  # what comes so much later is newer, whatever its number
 class Observation:
     """One token."""
 
-    __slots__ = ("at_s", "device", "number", "path")
+    __slots__ = ("at_s", "device", "number", "path", "told")
 
     def __init__(self, device: Device, path: Path) -> None:
         self.device = device
         self.path = path
+        self.told = False
+        """Whether the caller knows of it, and will say when to forget it."""
         self.number: int | None = None
         """Of the newest notification."""
         self.at_s = 0.0
@@ -85,6 +87,7 @@ class Observations:
         options = (OBSERVE_REGISTER, *path_options(path, root))
         self._exchange.remember(token, device.endpoint, GET, options)
         self.add(device, path, token)
+        self._observations[token].told = True
 
     def excess(self, device: Device) -> bytes | None:
         """The oldest token of a device that has too many."""

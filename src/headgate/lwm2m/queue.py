@@ -108,8 +108,17 @@ class Queue:
             if not isinstance(command, Observe | CancelObservation):
                 self._given_up.append((now + asked.profile.exchange_lifetime_s, token))
         self._let_go_given_up(now)
+        if device.registration is None:
+            self.gone(device, now)
         self.leave(device, now)
         self._devices.let_go(device)
+
+    def gone(self, device: Device, now: float) -> None:
+        """It is not registered any more. What it was asked to observe in vain nobody else would forget."""
+        for token in tuple(device.tokens or ()):
+            observation, asked = self._observations.find(token), self._asked.get(token)
+            if observation is not None and not observation.told and (asked is None or not asked.wanted):
+                self.forget(token, now)
 
     def remember(self, device: Device, path: Path, token: bytes, now: float) -> None:
         """Know an observation that another process, or a registration before this one, made."""
@@ -172,19 +181,7 @@ class Queue:
             asked.tokens[token] = None
         else:
             asked.begin(registration)
-            content_format = asked.chain[0]
-            request = compose(command, registration.objects.root, content_format)
-            token = self._exchange.request(
-                device.endpoint,
-                registration.remote,
-                request.code,
-                request.options,
-                request.payload,
-                now=now,
-                profile=asked.profile,
-                acknowledge_now=False,
-            )
-            asked.tokens[token] = content_format
+            token = asked.leave(self._exchange, self._observations, registration, now)
             if isinstance(command, Observe):
                 self._observations.add(device, command.path, token)
         self._asked[token] = asked
@@ -326,6 +323,7 @@ class Queue:
                 return Heard(endpoint=device.endpoint, owed=owed)
         changed = self._learn(asked, content_format) if resources is not None else None
         self._done(asked, now)
+        observation.told = True
         return Observed(
             endpoint=device.endpoint,
             owed=owed,

@@ -35,7 +35,7 @@ from headgate.engine.exchange import Exchange
 from headgate.engine.retransmission import DEFAULT, Retransmission
 from headgate.lwm2m.commands import Command
 from headgate.lwm2m.devices import Device, Devices, Owed
-from headgate.lwm2m.happenings import Happening, Heard, Notified, Registered, Unmatched
+from headgate.lwm2m.happenings import Deregistered, Happening, Heard, Notified, Registered, Unmatched
 from headgate.lwm2m.kinds import Kinds
 from headgate.lwm2m.observations import Observations
 from headgate.lwm2m.parameters import Mistake, content_format_of
@@ -126,7 +126,12 @@ class LwM2mServer:
 
     def expire(self, now: float) -> Sequence[Happening]:
         """Do what is due at `now`: retransmit, give up, end registrations."""
-        return [*self._told(self._exchange.expire(now), now), *self._registry.expire(now)]
+        told, ended = self._told(self._exchange.expire(now), now), self._registry.expire(now)
+        for each in ended:
+            device = self._devices.find(each.endpoint)
+            if device is not None:
+                self._queue.gone(device, now)
+        return [*told, *ended]
 
     def take(self) -> list[tuple[Remote, bytes]]:
         """The datagrams to send, in this order; to be called after every other call."""
@@ -170,11 +175,22 @@ class LwM2mServer:
         finally:
             self._devices.let_go(device)
 
+    def new_token(self) -> bytes:
+        """A token for an Observe to come: to be stored before that leaves."""
+        return self._exchange.new_token()
+
     def drop(self, endpoint: str, command: Command, now: float) -> None:
         """Let a command wait no more, nor be repeated where it is under way. An unknown one is no fault."""
         device = self._devices.find(endpoint)
         if device is not None:
             self._queue.drop(device, command, now)
+
+    def drop_all(self, endpoint: str, purpose: str, now: float) -> None:
+        """Drop every command of that purpose."""
+        device = self._devices.find(endpoint)
+        for command in tuple((device.queue if device is not None else None) or ()):
+            if command.purpose == purpose:
+                self.drop(endpoint, command, now)
 
     def remember(self, endpoint: str, path: Path, token: bytes, now: float) -> None:
         """Know an observation that an earlier process made. Registrations are restored before.
@@ -209,6 +225,18 @@ class LwM2mServer:
         device = self._devices.find(endpoint)
         if device is not None and device.registration is not None:
             device.awake_s = awake_s
+
+    def deregister(self, endpoint: str, now: float) -> Deregistered | None:
+        """End a registration as if its device had: None where there is none. Nobody is owed anything for it.
+
+        A device that is there is told 4.04 at its next Update, and registers anew.
+        """
+        device = self._devices.find(endpoint)
+        if device is None or device.registration is None:
+            return None
+        before = self._devices.displace(device)
+        self._queue.gone(device, now)
+        return Deregistered(endpoint=endpoint, before=before)
 
     # -- what the caller may ask --
 
@@ -276,6 +304,8 @@ class LwM2mServer:
         owed.handle = event.handle
         if isinstance(happening, Registered):
             self._queue.registered_anew(owed.device, now)
+        elif isinstance(happening, Deregistered):
+            self._queue.gone(owed.device, now)
         return self._uplink(happening, None, now)
 
     def _notified(self, event: NotificationReceived, now: float) -> Happening:

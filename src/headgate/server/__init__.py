@@ -4,6 +4,7 @@ server       the one way in
 status       how campaigns, tasks and the server stand
 house        the rooms, built once and restored
 pump         receive, store, then act
+campaigns    made, edited, and tried again by hand
 packages     files of the store, and what is said of them
 downloads    packages, granted to devices by the edge
 followers    who is told what happened

@@ -18,10 +18,11 @@ from headgate.server.hooks.hooks import HookStatus
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits, Occupancy
+from headgate.upgrade.admission import Limits, Occupancy, Standing
 from headgate.upgrade.announcements import Announced
 from headgate.upgrade.campaign import Confirm, RetryPolicy
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.radio import Cell
 from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
@@ -93,6 +94,10 @@ class ServerDesk:
         batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
         await self.write(batch)
         self._house.labelled(endpoint, product)
+
+    async def remove_device(self, endpoint: str, by: str) -> bool:
+        """End its registration."""
+        return await self._server.remove_device(endpoint, by=by)
 
     # -- packages --
 
@@ -237,6 +242,10 @@ class ServerDesk:
     def occupancy(self) -> Sequence[Occupancy]:
         """The slots of all cells that have holders, or someone waiting."""
         return self._server.occupancy()
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines."""
+        return self._house.orchestrator.standing(cell, limit)
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package."""

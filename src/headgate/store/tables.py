@@ -119,6 +119,15 @@ campaigns = Table(
     Column("revision", Integer, nullable=False, server_default=text("1")),
 )
 
+# Creating a campaign puts the list of its devices beside its row. When all its tasks are there, or it is
+# stopped before, the list is deleted with that. From one that stands here a restart goes on making tasks.
+campaign_lists = Table(
+    "campaign_lists",
+    metadata,
+    Column("campaign_id", String, primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+
 # Starting a campaign puts a row per device. An event that `advance` answers by another task puts that one in
 # the event's transaction. The end of a task puts `ended_s`, and takes `active` away unless it is retried.
 tasks = Table(
@@ -163,6 +172,13 @@ Index(
     sqlite_where=tasks.c.active.is_(True),
     postgresql_where=tasks.c.active.is_(True),
 )  # a restart's
+# The pages of those that failed, by any cause or by one; a task that does not fail costs nothing here.
+for name, columns in (
+    ("tasks_failed", (tasks.c.campaign_id, tasks.c.id)),
+    ("tasks_failure", (tasks.c.campaign_id, tasks.c.failure, tasks.c.id)),
+):
+    failed = tasks.c.failure.is_not(None)
+    Index(name, *columns, sqlite_where=failed, postgresql_where=failed)
 
 # What a task asks for is put in the transaction that stores the task. The answer to it, or the task's end,
 # deletes it in the transaction that stores that. What stands here after a restart is to be done again.
@@ -178,7 +194,8 @@ effects = Table(
     Column("due_s", Double),  # not to be done before; null: at once
 )
 
-# An answered Observe puts its token. A device that ends it, and a task that no longer wants it, delete it.
+# An Observe of a task puts its token before it leaves, with 0 in `made_s`; its answer puts the time. A device
+# that ends it, and a task that no longer wants it, delete it.
 # They outlive registrations: a device reports the result of an update with the token from before its reboot.
 observations = Table(
     "observations",

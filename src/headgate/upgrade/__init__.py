@@ -13,7 +13,7 @@ negotiator, places     what an event changes, task by task; who stands in line f
 campaign, campaigns    what is kept of a campaign; those that are not through
 attempts, course       tasks made, begun, tried again; when stages begin, and when nothing may
 stages, windows        the gate of a stage; maintenance windows
-works                  what is done for many tasks, in pieces
+tally, works           the counters; what is done for many tasks, in pieces
 questions, asking      the commands under way; effects as commands, answers as events
 records, turns         values as rows; what gathers between two commits
 restoring              what a restart finds

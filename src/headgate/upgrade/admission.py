@@ -31,6 +31,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import merge, nsmallest
+from itertools import islice
 from math import lcm
 from typing import NamedTuple
 
@@ -110,6 +112,13 @@ class Occupancy:
     waiting: int
 
 
+class Standing(NamedTuple):
+    """The ids of tasks that stand in a cell, each list in the order in which they came."""
+
+    holders: list[str]
+    waiting: list[str]
+
+
 Group = tuple[Cell, RadioClass]
 
 
@@ -121,7 +130,7 @@ class _Pool:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.used = 0
-        self.held: dict[Group, int] = {}
+        self.held: dict[Group, set[Key]] = {}
         self.lines: dict[Group, Line] = {}
         self.asleep = Line()
         """Holders in WAIT_AWAKE, by when they were given their slot."""
@@ -245,7 +254,7 @@ class Admission:
             radio_class=radio_class,
             position=0 if stand.holds or line is None else line.position(stand.key) + 1,
             waiting=0 if line is None else len(line),
-            held=pool.held.get(stand.group, 0),
+            held=len(pool.held.get(stand.group, ())),
             limit=self.limits.of(radio_class),
             share=pool.used / pool.capacity,
             since_s=stand.key[0],
@@ -254,15 +263,28 @@ class Admission:
     def occupancy(self) -> Iterator[Occupancy]:
         """Every cell and class with holders or a line."""
         for pool in self._pools.values():
-            for group in pool.held | pool.lines:
+            for group in pool.held.keys() | pool.lines:
                 cell, radio_class = group
                 yield Occupancy(
                     cell=cell,
                     radio_class=radio_class,
-                    held=pool.held.get(group, 0),
+                    held=len(pool.held.get(group, ())),
                     limit=self.limits.of(radio_class),
                     waiting=len(pool.lines[group]) if group in pool.lines else 0,
                 )
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines: the first so many of each."""
+        names = {self._pool_name((cell, radio_class)) for radio_class in RadioClass}
+        pools = [self._pools[name] for name in names if name in self._pools]
+        held = [
+            key for pool in pools for group, keys in pool.held.items() if group[0] == cell for key in keys
+        ]
+        lines = [line for pool in pools for group, line in pool.lines.items() if group[0] == cell]
+        return Standing(
+            holders=[task_id for _, task_id in nsmallest(limit, held)],
+            waiting=[task_id for _, task_id in islice(merge(*lines), limit)],
+        )
 
     # -- how --
 
@@ -303,7 +325,7 @@ class Admission:
 
     def _hold(self, pool: _Pool, stand: _Stand) -> None:
         pool.used += self._weight[stand.group[1]]
-        pool.held[stand.group] = pool.held.get(stand.group, 0) + 1
+        pool.held.setdefault(stand.group, set()).add(stand.key)
         if stand.asleep is not None:
             pool.asleep.add(stand.asleep)
 
@@ -314,7 +336,7 @@ class Admission:
         if stand.holds:
             pool.used -= self._weight[stand.group[1]]
             assert pool.used >= 0  # invariant 2
-            pool.held[stand.group] -= 1
+            pool.held[stand.group].remove(stand.key)
             if not pool.held[stand.group]:
                 del pool.held[stand.group]
             if stand.asleep is not None:

@@ -20,7 +20,7 @@ from headgate.wire.resources import Path
 class Pending:
     """An effect that is committed, or about to be, and not done: a row of `effects`, but for ANSWERS."""
 
-    __slots__ = ("answers", "asked_in", "commands", "effect", "id")
+    __slots__ = ("answers", "asked_in", "commands", "drawn", "effect", "id")
 
     def __init__(self, id: int, effect: Effect, asked_in: State | None) -> None:
         self.id = id
@@ -31,6 +31,8 @@ class Pending:
         self.commands: tuple[Command, ...] = ()
         """What the device was asked; nothing before the commit."""
         self.answers: dict[Path, Answered | Observed] = {}
+        self.drawn: bytes | None = None
+        """The token of an Observe, stored before that leaves: a restart knows it, and uses it again."""
 
 
 class Asker(Timed):

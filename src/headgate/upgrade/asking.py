@@ -110,13 +110,15 @@ def commands_of(
     task_id: str,
     registration: Registration | None,
     token: bytes | None = None,
+    drawn: bytes | None = None,
     plan: Plan | None = None,
     body: Body | None = None,
 ) -> tuple[Command, ...]:
     """What is asked of the device, in this order.
 
-    `token` is that of the task's last observation of its State; `plan` is the task's, and `body` the bytes of
-    its package. A segment is not said while those are not at hand: there is nothing to ask then.
+    `token` is that of the task's last observation of its State, and `drawn` for a new one; `plan` is the
+    task's, and `body` the bytes of its package. A segment is not said while those are not at hand: there is
+    nothing to ask then.
     """
     if type(effect) in SAID:
         said = saying(effect, task_id, plan, body)
@@ -129,7 +131,7 @@ def commands_of(
         case ReadCell():
             return (Read(path=CELL_ID, purpose=task_id),)
         case ObserveState():
-            return (Observe(path=STATE, purpose=task_id),)
+            return (Observe(path=STATE, purpose=task_id, token=drawn),)
         case ReadState():
             return (Read(path=STATE, purpose=task_id),)
         case ReadPackage():
@@ -143,7 +145,7 @@ def commands_of(
         case ReadResult():
             return (Read(path=RESULT, purpose=task_id),)
         case SubscribeData():
-            return (subscribing(task_id),)
+            return (subscribing(task_id, drawn),)
         case CancelUpdate():
             version = None if registration is None else registration.objects.version(FIRMWARE_OBJECT)
             if version is not None and version >= CANCEL_SINCE:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from headgate.store import tables
 from headgate.upgrade import advance
 from headgate.upgrade.askers import Active, Retrial, Roster, Running
-from headgate.upgrade.campaign import RETRIED, failure_counter, first_task_id, next_task_id, state_counter
+from headgate.upgrade.campaign import failure_counter, first_task_id, next_task_id, state_counter
 from headgate.upgrade.events import Activated, Conflicted, DeviceHeard
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.questions import Questions
-from headgate.upgrade.stages import BEGUN
 from headgate.upgrade.task import Kind, Mark, State, Task
 from headgate.upgrade.turns import Gathering, Outcome
 from headgate.upgrade.works import Works
@@ -48,6 +47,7 @@ class Attempts:
         awake: Callable[[str, float], bool],
     ) -> None:
         self._negotiator = negotiator
+        self._tally = negotiator.tally
         self._downloads = downloads
         self._gathering = gathering
         self._questions = questions
@@ -59,14 +59,19 @@ class Attempts:
 
     # -- making --
 
-    def make_all(self, running: Running, endpoints: Iterable[str], made: Callable[[float], None]) -> None:
-        """The first attempt of each device; `made` when they are all there."""
+    def make_all(
+        self, running: Running, endpoints: Iterable[str], first: int, made: Callable[[float], None]
+    ) -> None:
+        """The first attempt of each device, of which `first` is the place in the list of the first one.
+
+        `made` when they are all there.
+        """
 
         def make(item: tuple[int, str], now: float) -> None:
             index, endpoint = item
             self._make(running, first_task_id(running.campaign.id, index), endpoint, 1, now)
 
-        self._works.do(running, enumerate(endpoints), make, made)
+        self._works.do(running, enumerate(endpoints, first), make, made)
 
     def _make(
         self,
@@ -91,17 +96,16 @@ class Attempts:
         if other is None:
             self._roster.enter(active)
             self._negotiator.store(active)
-            self._negotiator.count(active, state_counter(State.CREATED), 1)
+            self._tally.add(running, state_counter(State.CREATED), 1)
             running.waiting[active.stage].append(active)
             return
         task, _ = advance(task, Conflicted(other=f"task {other.task_id}"), now)
         active.task = task
         self._negotiator.store(active)
-        self._negotiator.count(active, state_counter(State.FAILED), 1)
-        self._negotiator.count(active, failure_counter(Failure.TASK_CONFLICT), 1)
-        if attempt == 1:
-            self._negotiator.count_stage(active, BEGUN, 1)
-        self._negotiator.count_end(active)
+        self._tally.add(running, state_counter(State.FAILED), 1)
+        self._tally.add(running, failure_counter(Failure.TASK_CONFLICT), 1)
+        self._tally.begun(active)
+        self._tally.ended(active)
         campaign_id = running.campaign.id
         self._gathering.log(
             now,
@@ -235,9 +239,7 @@ class Attempts:
         """The next attempt: its device is under way again, and counted so."""
         if running.campaign.state.terminal:
             return
-        running.counters[RETRIED] = running.counters.get(RETRIED, 0) + 1
-        self._gathering.add((running.campaign.id, RETRIED), 1)
-        self._negotiator.count_again(running, running.campaign.stage_of(task_id))
+        self._tally.again(running, running.campaign.stage_of(task_id))
         later = next_task_id(task_id, attempt + 1)
         self._make(running, later, endpoint, attempt + 1, now, notified_before=notified)
 

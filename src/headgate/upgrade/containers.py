@@ -89,9 +89,10 @@ class Containers:
             self._subscriptions.registered(endpoint)
             self._negotiator.begin(active, EnsureSubscription(), now)
 
-    def gone(self, endpoint: str) -> None:
+    def gone(self, endpoint: str, now: float) -> None:
         """The registration has ended. Who has a task may be back with the result of an upgrade."""
         if self._task(endpoint) is None:
+            self._lwm2m.drop_all(endpoint, PURPOSE, now)
             self._subscriptions.forget(endpoint)
 
     def notified(self, happening: Notified, now: float) -> bool:

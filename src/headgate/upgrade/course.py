@@ -150,8 +150,9 @@ class Course:
         campaign = running.campaign
         counts = self.counts(running)
         judged = counts.succeeded + counts.failed
-        self.log(running, now, f"stage {campaign.stage} passed", f"{counts.succeeded} of {judged} succeeded")
-        self.tell(running, now, "stage.passed", "", stage=campaign.stage)
+        said = f"{counts.succeeded} of {judged} succeeded"
+        self.log(running, now, f"stage {campaign.stage} passed", said)
+        self.tell(running, now, "stage.passed", said, stage=campaign.stage)
         self._enter(running, campaign.stage + 1, now)
         self.look(running, now)
 
@@ -193,7 +194,7 @@ class Course:
         campaign = running.campaign
         if campaign.state is not CampaignState.PAUSED:
             raise CampaignStateError(f"campaign {campaign.id} is not paused: it is {campaign.state}")
-        self._negotiator.count_anew(running, max(campaign.stage, 1))
+        self._negotiator.tally.anew(running, max(campaign.stage, 1))
         state = CampaignState.RUNNING if campaign.made else CampaignState.CREATING
         self.put(running, state=state, hold=None, reason="", revision=campaign.revision + 1)
         self.log(running, now, "resumed", f"by {by}" if by else "")

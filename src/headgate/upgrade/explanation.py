@@ -44,11 +44,14 @@ def explained(
     return f"{', '.join(parts)} (step {row.step}; {device})"
 
 
-def withheld(campaign: Campaign, stage: int, task: Task, now: float) -> str | None:
-    """Why the campaign of a task does not let it go on, None where it does; `stage` is the task's."""
+def withheld(campaign: Campaign, stage: int, task: Task, now: float, *, may_begin: bool) -> str | None:
+    """Why the campaign of a task does not let it go on, None where it does; `stage` is the task's.
+
+    `may_begin` is what the campaign would say: a thousand are explained at once, and windows take time.
+    """
     if task.state not in (State.CREATED, State.WAIT_SLOT):
         return None
-    reason = why(campaign, now)
+    reason = None if may_begin else why(campaign, now)
     if reason is not None:
         return f"its campaign is {reason}"
     if stage > max(campaign.stage, 1):

@@ -37,9 +37,9 @@ Body = bytes | memoryview
 AS_TO_A_READ = "2.05"
 
 
-def subscribing(purpose: str) -> Observe:
+def subscribing(purpose: str, token: bytes | None = None) -> Observe:
     """The Observe of 19/0/0."""
-    return Observe(path=UPLINK, purpose=purpose, accept=int(ContentFormat.OPAQUE))
+    return Observe(path=UPLINK, purpose=purpose, accept=int(ContentFormat.OPAQUE), token=token)
 
 
 def saying(effect: Effect, purpose: str, plan: Plan | None = None, body: Body | None = None) -> Write | None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.engine.timers import Timed, Timers
-from headgate.errors import CampaignStateError
+from headgate.errors import CampaignStateError, DeviceBusyError
 from headgate.lwm2m.happenings import (
     Answered,
     Deregistered,
@@ -45,7 +45,7 @@ from headgate.lwm2m.happenings import (
 )
 from headgate.lwm2m.registration import Registration
 from headgate.store import tables
-from headgate.upgrade.admission import Admission, Limits, Occupancy
+from headgate.upgrade.admission import Admission, Limits, Occupancy, Standing
 from headgate.upgrade.announcements import OUTBOX_MAX, Announcements
 from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
 from headgate.upgrade.asking import notified
@@ -70,7 +70,7 @@ from headgate.upgrade.notices import Notices
 from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.places import waits_until
 from headgate.upgrade.questions import AnswerTo, Questions
-from headgate.upgrade.radio import RadioRules
+from headgate.upgrade.radio import Cell, RadioRules
 from headgate.upgrade.records import registration_row
 from headgate.upgrade.subscriptions import Subscriptions
 from headgate.upgrade.task import HOUR_S, Kind, State
@@ -230,12 +230,15 @@ class Orchestrator:
         times = (self.timers.next(), self.negotiator.admission.next_silent())
         return min((time for time in times if time is not None), default=None)
 
-    def start(self, campaign: Campaign, endpoints: Iterable[str], now: float) -> None:
+    def start(
+        self, campaign: Campaign, endpoints: Iterable[str], now: float, kept: bytes | None = None
+    ) -> None:
         """Make a task for each device, chunk by chunk; when all are there they begin.
 
-        The devices need not have registered. ValueError: one comes twice, or none at all.
+        The devices need not have registered. `kept` is their list as `lists.packed` makes it, which whoever
+        runs a loop lets a thread do. ValueError: one comes twice, or none at all.
         """
-        self.campaigns.start(campaign, endpoints, now)
+        self.campaigns.start(campaign, endpoints, now, kept)
 
     def stop(self, campaign_id: str, by: str, now: float) -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
@@ -287,6 +290,25 @@ class Orchestrator:
         self._settle(now)
         return True
 
+    def deregister(self, endpoint: str, by: str, now: float) -> bool:
+        """End a registration as if its device had; False where there is none.
+
+        Raises DeviceBusyError while a task or a maintenance command is under way for it.
+        """
+        active = self.roster.active.get(endpoint)
+        if active is not None:
+            campaign_id = active.running.campaign.id
+            raise DeviceBusyError(
+                f"{endpoint} has task {active.task_id} of campaign {campaign_id}: cancel it"
+            )
+        if endpoint in self.campaigns.attempts.maintained:
+            raise DeviceBusyError(f"{endpoint} is busy: {self.campaigns.attempts.maintained[endpoint]}")
+        if self._lwm2m.deregister(endpoint, now) is None:
+            return False
+        self._gone(endpoint, "deregistered", DeviceDeregistered(), now, f"by {by or 'an operator'}")
+        self._settle(now)
+        return True
+
     def maintain(self, endpoint: str, what: str) -> bool:
         """A maintenance command begins, unless the device is busy. Tasks that would begin now fail."""
         if endpoint in self.roster.active or endpoint in self.campaigns.attempts.maintained:
@@ -326,7 +348,7 @@ class Orchestrator:
             place,
             device,
             now,
-            withheld=withheld(campaign, active.stage, task, now),
+            withheld=withheld(campaign, active.stage, task, now, may_begin=active.running.may_begin),
             until_s=waits_until(active) if task.state is State.WAIT_SLOT else None,
         )
 
@@ -343,6 +365,10 @@ class Orchestrator:
     def occupancy(self) -> Iterable[Occupancy]:
         """The slots of all cells that have holders or a line."""
         return self.negotiator.admission.occupancy()
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines."""
+        return self.negotiator.admission.standing(cell, limit)
 
     @property
     def gathered(self) -> int:
@@ -370,11 +396,11 @@ class Orchestrator:
     def _expired(self, happening: Expired, now: float) -> None:
         self._gone(happening.endpoint, "registration expired", RegistrationExpired(), now)
 
-    def _gone(self, endpoint: str, what: str, event: Event, now: float) -> None:
+    def _gone(self, endpoint: str, what: str, event: Event, now: float, detail: str = "") -> None:
         self.gathering.delete(tables.devices, (endpoint,))
-        self.gathering.log(now, what, endpoint=endpoint)
+        self.gathering.log(now, what, detail, endpoint=endpoint)
         self._happens(endpoint, event, now)
-        self.containers.gone(endpoint)
+        self.containers.gone(endpoint, now)
 
     def _notified(self, happening: Notified, now: float) -> None:
         if happening.path == UPLINK and self.containers.notified(happening, now):

@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from headgate.engine.timers import Timers
 from headgate.upgrade.admission import Admission
 from headgate.upgrade.askers import Active, Roster, Running
-from headgate.upgrade.task import State
+from headgate.upgrade.task import State, evolved
 
 
 class Places:
@@ -77,6 +77,12 @@ class Places:
         active.running.lined[active.task_id] = active
         self._admission.settle(active.task)
         self._timers.set(active, waits_until(active))
+
+    def count_anew(self, active: Active) -> None:
+        """It is given a slot. What it waited before its campaign went on counts for its use no more."""
+        task, released_s = active.task, active.running.campaign.released_s
+        if released_s is not None and task.waiting_s < released_s:
+            active.task = evolved(task, {"waiting_s": released_s})
 
     def patient(self, active: Active, now: float) -> bool:
         """Whether a task that is due may wait on: the time that its campaign lost does not count."""

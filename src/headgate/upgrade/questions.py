@@ -52,9 +52,11 @@ from headgate.upgrade.object19 import ANSWERS as REPLIES
 from headgate.upgrade.object19 import SubscribeData
 from headgate.upgrade.radio import RadioRules
 from headgate.upgrade.records import effect_text
-from headgate.upgrade.subscriptions import Subscriptions
+from headgate.upgrade.subscriptions import NOT_MADE_S, Subscriptions
 from headgate.upgrade.task import Mark, Task
 from headgate.upgrade.turns import Gathering
+from headgate.wire.pcp import UPLINK
+from headgate.wire.resources import Path
 
 ANSWERS: Mapping[type[Effect], type[Event]] = {
     ReadVersion: VersionReported,
@@ -65,6 +67,9 @@ ANSWERS: Mapping[type[Effect], type[Event]] = {
     ReadResult: ResultReported,
 }
 """Of what changes nothing in the device."""
+
+OBSERVED: Mapping[type[Effect], Path] = {SubscribeData: UPLINK, ObserveState: STATE}
+"""Effects that are Observes, and of what."""
 
 AnswerTo = Answered | Observed | Refused | WasReset | Unanswered
 
@@ -128,6 +133,7 @@ class Questions:
             return
         pending = Pending(self.new_id(), effect, asker.state)
         asker.pending[effect] = pending
+        self._draw(asker, pending)
         self._gathering.put(
             tables.effects,
             {
@@ -164,6 +170,7 @@ class Questions:
                 task_id=asker.task_id,
                 registration=registration,
                 token=asker.tokens[-1] if asker.tokens else None,
+                drawn=pending.drawn,
                 plan=asker.plan,
                 body=None if asker.plan is None else self._body(asker.plan.pid),
             )
@@ -186,6 +193,9 @@ class Questions:
     def drop(self, asker: Asker, pending: Pending, now: float, *, done: Command | None = None) -> None:
         """Neither ask nor expect it any more; `done` is over in any case."""
         del asker.pending[pending.effect]
+        if pending.drawn is not None:
+            self._gathering.delete(tables.observations, (pending.drawn,))
+            self._gathering.act(partial(self._lwm2m.forget, pending.drawn))
         for command in pending.commands:
             if command is not done and command.path not in pending.answers:
                 self._lwm2m.drop(asker.endpoint, command, now)
@@ -219,10 +229,12 @@ class Questions:
         match happening:
             case Observed(token=token, observing=observing) if type(pending.effect) is SubscribeData:
                 if observing:
+                    self._answered_under(pending, token)
                     self._subscriptions.observed(asker.endpoint, token, asker.task_id, now)
                 else:
                     self._gathering.act(partial(self._lwm2m.forget, token))
             case Observed(token=token):
+                self._answered_under(pending, token)
                 self._observes(asker, token, now)
         pending.answers[command.path] = happening
         if whole:
@@ -256,16 +268,32 @@ class Questions:
             self._gathering.act(partial(self._lwm2m.forget, token))
         asker.tokens.clear()
 
+    def _draw(self, asker: Asker, pending: Pending) -> None:
+        """Store the token of an Observe before that leaves: what it brings is known after a kill, too."""
+        path = OBSERVED.get(type(pending.effect))
+        if path is not None:
+            pending.drawn = self._lwm2m.new_token()
+            self._put_observation(asker, path, pending.drawn, NOT_MADE_S)
+
+    def _answered_under(self, pending: Pending, token: bytes) -> None:
+        """The observation has this token. Of another one, under which it left first, nothing is kept."""
+        if pending.drawn is not None and pending.drawn != token:
+            self._gathering.delete(tables.observations, (pending.drawn,))
+        pending.drawn = None
+
     def _observes(self, asker: Asker, token: bytes, now: float) -> None:
         asker.tokens.append(token)
+        self._put_observation(asker, STATE, token, now)
+
+    def _put_observation(self, asker: Asker, path: Path, token: bytes, made_s: float) -> None:
         self._gathering.put(
             tables.observations,
             {
                 "token": token,
                 "endpoint": asker.endpoint,
-                "path": str(STATE),
+                "path": str(path),
                 "task_id": asker.task_id,
-                "made_s": now,
+                "made_s": made_s,
             },
         )
 

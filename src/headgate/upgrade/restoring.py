@@ -32,6 +32,7 @@ from headgate.upgrade.negotiator import Downloads
 from headgate.upgrade.object5 import WithdrawDownload
 from headgate.upgrade.object19 import EnsureSubscription, SubscribeData
 from headgate.upgrade.orchestrator import Orchestrator
+from headgate.upgrade.questions import OBSERVED
 from headgate.upgrade.records import (
     REGISTRATION_COLUMNS,
     TASK_COLUMNS,
@@ -40,6 +41,7 @@ from headgate.upgrade.records import (
     registrations_of,
     tasks_of,
 )
+from headgate.upgrade.subscriptions import NOT_MADE_S
 from headgate.upgrade.task import Mark
 from headgate.wire.pcp import UPLINK
 from headgate.wire.resources import Path
@@ -67,8 +69,9 @@ def restore(
                 downloads.grant(asker.endpoint, asker.pid)
             for pending in asker.pending.values():
                 orchestrator.questions.send(asker, pending, now)
-    for running in list(roster.running.values()):
-        orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
+    lists = {row["campaign_id"]: row["packed"] for row in rows_of(database, tables.campaign_lists)}
+    for name, running in list(roster.running.items()):
+        orchestrator.campaigns.restore(running, created.get(name, []), lists.get(name), now)
     orchestrator.campaigns.settle(now)
     orchestrator.negotiator.admit(now)
 
@@ -171,6 +174,17 @@ def restore_notices(orchestrator: Orchestrator, database: Database) -> None:
         orchestrator.notices.restore(row)
 
 
+def restore_drawn(orchestrator: Orchestrator, row: dict[str, Any], lwm2m: LwM2mServer, now: float) -> None:
+    """A token whose Observe may have left: the device may speak by it."""
+    asker = orchestrator.roster.askers.get(row["task_id"])
+    for pending in asker.pending.values() if asker is not None else ():
+        if str(OBSERVED.get(type(pending.effect))) == row["path"]:
+            pending.drawn = row["token"]
+            lwm2m.remember(row["endpoint"], Path.parse(row["path"]), row["token"], now)
+            return
+    orchestrator.gathering.delete(tables.observations, (row["token"],))
+
+
 def restore_observations(
     orchestrator: Orchestrator, database: Database, lwm2m: LwM2mServer, now: float
 ) -> None:
@@ -178,6 +192,9 @@ def restore_observations(
     path_of = cache(Path.parse)  # of few that there are
     uplink = str(UPLINK)
     for row in sorted(rows_of(database, tables.observations), key=itemgetter("made_s")):
+        if row["made_s"] == NOT_MADE_S:
+            restore_drawn(orchestrator, row, lwm2m, now)
+            continue
         if row["path"] == uplink:
             orchestrator.subscriptions.restore(row, now)
             continue

@@ -25,6 +25,8 @@ from headgate.upgrade.turns import Gathering
 from headgate.wire.pcp import UPLINK
 
 TOKENS_MAX = 4
+NOT_MADE_S = 0.0
+"""`made_s` of a token that was drawn for an Observe and not heard of since: see `Pending.drawn`."""
 
 
 class Subscribed:

@@ -1,4 +1,4 @@
-"""The application, API and console: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
+"""API and console: built once from the desk and the bounds; ASGI, on whatever loop runs it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from headgate.web.routes import (
     hooks,
     operations,
     packages,
+    reports,
     tasks,
     tokens,
 )
@@ -121,6 +122,7 @@ class Web:
         return [
             *packages.PackageRoutes(office).table(),
             *campaigned.table(),
+            *reports.ReportRoutes(office, campaigned).table(),
             *operations.CampaignOperations(office, campaigned).table(),
             *tasks.TaskRoutes(office).table(),
             *devices.DeviceRoutes(office).table(),

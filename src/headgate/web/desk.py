@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from headgate.model import Progress, Stats
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.upgrade.admission import Limits, Occupancy
+from headgate.upgrade.admission import Limits, Occupancy, Standing
 from headgate.upgrade.announcements import Announced, Hook
 from headgate.upgrade.campaign import Confirm, RetryPolicy
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.radio import Cell
 from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
@@ -24,7 +25,7 @@ class Setting(Protocol):
 
     @property
     def key(self) -> str:
-        """section.name"""
+        """Its section, a dot, its name."""
 
     @property
     def value(self) -> Any:
@@ -32,7 +33,7 @@ class Setting(Protocol):
 
     @property
     def origin(self) -> str:
-        """ "default", the file's path, "environment" or "flag"."""
+        """Where it was said: `default`, the path of a file, `environment`, `flag` or `program`."""
 
     @property
     def unit(self) -> str:
@@ -148,6 +149,9 @@ class Desk(Protocol):
     async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
         """Say of which product a device is, and in which group. Raises StoreError."""
 
+    async def remove_device(self, endpoint: str, by: str) -> bool:
+        """End its registration; False where there is none. Raises DeviceBusyError and StoreError."""
+
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
@@ -250,6 +254,9 @@ class Desk(Protocol):
 
     def occupancy(self) -> Sequence[Occupancy]:
         """The slots of all cells that have holders, or someone waiting."""
+
+    def standing(self, cell: Cell, limit: int) -> Standing:
+        """Who holds slots of a cell, and who is next in its lines: the first so many of each."""
 
     def progress(self, endpoint: str, pid: str) -> Progress | None:
         """What a device was served of a package; None where it is permitted none of it."""

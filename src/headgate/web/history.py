@@ -1,7 +1,7 @@
 """The last hours of a few counters, in memory: what the console draws.
 
-Two rings, a fine and a coarse one, both bounded. What they hold is what the counters stood at; rates are made of
-two of them, so that a missed sample makes a step wider and nothing wrong.
+Two rings, a fine and a coarse one, both bounded. What they hold is what the counters stood at; rates are made
+of two of them, so that a missed sample makes a step wider and nothing wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Rates:
     failures_per_minute: float
 
 
-NOTHING = Rates(at_s=0.0, blocks_per_s=0.0, bytes_per_s=0.0, downloads_per_minute=0.0, failures_per_minute=0.0)
+EMPTY = Sample(0.0, 0, 0, 0, 0)
 
 
 class Ring:
@@ -61,7 +61,9 @@ class Ring:
 
     def last(self) -> Rates:
         """Between the newest two."""
-        return between(self._samples[-2], self._samples[-1]) if len(self._samples) > 1 else NOTHING
+        if len(self._samples) < 2:
+            return between(EMPTY, EMPTY)
+        return between(self._samples[-2], self._samples[-1])
 
 
 def between(earlier: Sample, later: Sample) -> Rates:

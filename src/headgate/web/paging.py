@@ -1,15 +1,21 @@
-"""Keyset pages: `after` is where the page before ended, `next` where this one did. Nothing is skipped."""
+"""Keyset pages: `after` is where the page before ended, `next` where this one did. Nothing is skipped.
+
+Where few of very many rows are wanted and no index finds them, a page looks at so many and no more: it may
+then have fewer items than asked for, or none, and still a `next`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy import Column, ColumnElement, Connection, select
 
 PAGE_MAX = 1000
 PAGE = 100
+LOOKED_MAX = 10_000  # rows that one page looks at: some 30 ms
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -26,12 +32,33 @@ class Page(BaseModel, Generic[Item]):
     """Some of many, in order."""
 
     items: list[Item]
-    next: str | None = Field(description="`after` of the next page; null where there is none.")
+    next: str | None = Field(
+        description="`after` of the next page; null where there is none. A page may have fewer items than "
+        "asked for, and still a next one: where few of very many are wanted, it looks at some of them."
+    )
 
 
 def paged(
-    rows: Sequence[Row], limit: int, item: Callable[[Row], Item], key: Callable[[Row], str]
+    rows: Sequence[Row],
+    limit: int,
+    item: Callable[[Row], Item],
+    key: Callable[[Row], str],
+    *,
+    looked: str | None = None,
 ) -> Page[Item]:
-    """The page of rows of which one more than wanted was asked for."""
+    """The page of rows of which one more than wanted was asked for.
+
+    `looked` is up to where it was looked for them, None where that is the end.
+    """
     more = len(rows) > limit
-    return Page(items=[item(row) for row in rows[:limit]], next=key(rows[limit - 1]) if more else None)
+    return Page(items=[item(row) for row in rows[:limit]], next=key(rows[limit - 1]) if more else looked)
+
+
+def looked_to(reader: Connection, column: Column[Any], where: ColumnElement[bool]) -> str | None:
+    """Up to where a page looks for what no index finds, None where that is the end: blocking.
+
+    `where` is what an index on that column answers, and from where on it is looked.
+    """
+    query = select(column).where(where).order_by(column).offset(LOOKED_MAX - 1).limit(1)
+    found: str | None = reader.execute(query).scalar_one_or_none()
+    return found

@@ -14,7 +14,7 @@ from headgate.store.tables import devices, tasks
 from headgate.upgrade.campaign import CheckedEndpoints, checked_endpoints
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import State
-from headgate.web.paging import Text
+from headgate.web.paging import Text, looked_to
 
 LAST = "\U0010ffff"  # sorts behind every other character, in UTF-8 too
 CHUNK = 5_000
@@ -35,6 +35,12 @@ class DeviceFilter(BaseModel):
     def empty(self) -> bool:
         """Whether every device passes."""
         return not self.model_fields_set or all(value is None for _, value in self)
+
+    def found(self) -> ColumnElement[bool]:
+        """The part of the condition that an index answers."""
+        return type(self)(
+            endpoint_prefix=self.endpoint_prefix, product=self.product, group=self.group
+        ).condition()
 
     def condition(self) -> ColumnElement[bool]:
         """The same in the words of the database."""
@@ -66,13 +72,16 @@ Filtered = Annotated[DeviceQuery, Query()]
 
 def device_page(
     database: Database, wanted: DeviceFilter, *, after: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """The devices that pass, by endpoint, behind one of them."""
-    query = select(devices).where(wanted.condition()).order_by(devices.c.endpoint).limit(limit)
-    if after is not None:
-        query = query.where(devices.c.endpoint > after)
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The devices that pass, by endpoint, behind one of them; and up to where it was looked. Blocking."""
+    found = wanted.found() if after is None else wanted.found() & (devices.c.endpoint > after)
+    query = select(devices).where(found, wanted.condition()).order_by(devices.c.endpoint).limit(limit)
+    looked = None
     with database.reading() as reader:
-        return [dict(row._mapping) for row in reader.execute(query)]
+        if wanted.version is not None or wanted.cell is not None:
+            looked = looked_to(reader, devices.c.endpoint, found)
+            query = query if looked is None else query.where(devices.c.endpoint <= looked)
+        return [dict(row._mapping) for row in reader.execute(query)], looked
 
 
 def filtered(wanted: DeviceFilter) -> Select[Any]:

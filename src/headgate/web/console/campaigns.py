@@ -17,7 +17,9 @@ from headgate.web.console.acts import Act, Done, Write
 from headgate.web.console.pages import Context, Question, View
 from headgate.web.office import Office
 from headgate.web.routes.campaigns import CampaignRoutes, campaign
+from headgate.web.routes.operations import CampaignOperations, PauseWanted, RetryWanted
 from headgate.web.routes.tasks import TaskQuery, TaskRoutes
+from headgate.web.staging import StageStatus
 
 PAGE = 25
 TASKS_PAGE = 50
@@ -42,7 +44,7 @@ async def summaries(office: Office, rows: Sequence[Mapping[str, Any]]) -> list[d
 
 
 def progress(counts: Counts) -> dict[str, Any]:
-    """The devices of a campaign, by how far they are. A failed attempt that was followed by another is none."""
+    """The devices of a campaign, by how far they are. A failed attempt that has a later one is none."""
     states = counts.states
     good = states.get(State.SUCCESS, 0) + states.get(State.DONE_SAME, 0)
     failed = states.get(State.FAILED, 0) - counts.retried
@@ -61,12 +63,29 @@ def progress(counts: Counts) -> dict[str, Any]:
     }
 
 
+def stage_progress(stage: StageStatus) -> dict[str, Any]:
+    """The devices of a stage, by how far they are."""
+    return {
+        "number": stage.number,
+        "state": stage.state.value,
+        "devices": stage.devices,
+        "succeeded": stage.succeeded,
+        "failed": stage.failed,
+        "cancelled": stage.ended - stage.succeeded - stage.failed,
+        "holding": stage.begun - stage.ended,
+        "waiting": 0,
+        "idle": stage.devices - stage.begun,
+        "gate": stage.gate,
+    }
+
+
 class CampaignPages:
     """The list, and one."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._campaigns = CampaignRoutes(office)
+        self._operations = CampaignOperations(office, self._campaigns)
         self._tasks = TaskRoutes(office)
 
     def views(self) -> list[View]:
@@ -79,6 +98,10 @@ class CampaignPages:
     def acts(self) -> list[Act]:
         """What can be done."""
         return [
+            Act(path=f"{ONE}/pause", call=self._pause, back=page_of),
+            Act(path=f"{ONE}/resume", call=self._resume, back=page_of),
+            Act(path=f"{ONE}/confirm", call=self._confirm, back=page_of),
+            Act(path=f"{ONE}/retry", call=self._retry, back=page_of),
             Act(path=f"{ONE}/stop", call=self._stop, back=page_of),
             Act(path=f"{ONE}/tasks/{{task_id}}/cancel", call=self._cancel, back=page_of),
         ]
@@ -87,9 +110,7 @@ class CampaignPages:
         page = await self._campaigns.list_campaigns(after=question.said("after"), limit=PAGE)
         reader = self._office.reader
         counters = await reader.call(counters_of, reader.database, [each.id for each in page.items])
-        items = [
-            {**each.model_dump(), **progress(counts_of(counters[each.id]))} for each in page.items
-        ]
+        items = [{**each.model_dump(), **progress(counts_of(counters[each.id]))} for each in page.items]
         return {"campaigns": items, "next": page.next}
 
     async def _show(self, question: Question) -> Context:
@@ -109,6 +130,7 @@ class CampaignPages:
         return {
             "campaign": status,
             "progress": progress(counts),
+            "stages": [stage_progress(stage) for stage in status.stages],
             "states": [(state.value, status.states[state]) for state in State if state in status.states],
             "failures": [
                 (failure, count, ADVICE[failure])
@@ -121,13 +143,40 @@ class CampaignPages:
             "now": self._office.desk.now(),
         }
 
+    async def _pause(self, write: Write) -> Done:
+        wanted = PauseWanted(reason=write.form.one("reason"))
+        await self._operations.pause_campaign(id_of(write), write.question.token, wanted)
+        return Done(to=page_of(write.question), said="The campaign is paused: who holds a slot goes on.")
+
+    async def _resume(self, write: Write) -> Done:
+        await self._operations.resume_campaign(id_of(write), write.question.token)
+        return Done(to=page_of(write.question), said="The campaign goes on.")
+
+    async def _confirm(self, write: Write) -> Done:
+        await self._operations.confirm_campaign(id_of(write), write.question.token)
+        return Done(to=page_of(write.question), said="Confirmed: the next stage begins.")
+
+    async def _retry(self, write: Write) -> Done:
+        causes = write.form.get("failure", [])
+        wanted = RetryWanted.model_validate({"failures": causes} if causes else {"all": True})
+        answer = await self._operations.retry_campaign(id_of(write), wanted, write.question.token)
+        devices = "1 device is" if answer.retried == 1 else f"{answer.retried:,} devices are"
+        return Done(to=page_of(write.question), said=f"{devices} tried again.")
+
     async def _stop(self, write: Write) -> Done:
-        await self._campaigns.stop_campaign(write.question.params["campaign_id"], write.question.token)
-        return Done(to=page_of(write.question), said="The campaign is stopped; what was left of it is cancelled.")
+        await self._campaigns.stop_campaign(id_of(write), write.question.token)
+        return Done(
+            to=page_of(write.question), said="The campaign is stopped, and what was left of it cancelled."
+        )
 
     async def _cancel(self, write: Write) -> Done:
         task = await self._tasks.cancel_task(write.question.params["task_id"], write.question.token)
-        return Done(to=write.form.one("back") or page_of(write.question), said=f"Task {task.id} is cancelled.")
+        return Done(to=page_of(write.question), said=f"Task {task.id} is cancelled.")
+
+
+def id_of(write: Write) -> str:
+    """The campaign that is meant."""
+    return write.question.params["campaign_id"]
 
 
 def page_of(question: Question) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 360.0, 96.0
-POINTS_MAX = 180
+WIDTH, HEIGHT = 300.0, 90.0
+BINS = 60
 HEADROOM = 1.05
 
 
@@ -18,6 +18,13 @@ class Tick(NamedTuple):
     text: str
 
 
+class Point(NamedTuple):
+    """What a counter did up to that time."""
+
+    at_s: float
+    value: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """One line over time."""
@@ -25,6 +32,7 @@ class Chart:
     id: str
     title: str
     unit: str
+    width: float
     now: str
     most: str
     line: str
@@ -36,13 +44,18 @@ class Chart:
     """What the left end says."""
 
 
-def ceiling(most: float) -> float:
-    """A round number above.
+def ceiling(most: float, base: int) -> float:
+    """A number above that is round to people who count by tens, or by 1024.
 
-    >>> [ceiling(value) for value in (0.0, 0.7, 3.0, 87.0, 1234.0)]
+    >>> [ceiling(value, 10) for value in (0.0, 0.7, 3.0, 87.0, 1234.0)]
     [1.0, 1.0, 5.0, 100.0, 2000.0]
+    >>> ceiling(49_000, 1024), ceiling(3_000_000, 1024)
+    (51200.0, 5242880.0)
     """
-    step = 1.0
+    unit = 1.0
+    while base > 10 and most > unit * base:
+        unit *= base
+    step = unit
     while True:
         for factor in (1.0, 2.0, 5.0):
             if most <= step * factor:
@@ -50,49 +63,48 @@ def ceiling(most: float) -> float:
         step *= 10
 
 
-def thinned(values: Sequence[float], most: int) -> list[float]:
-    """No more than so many: the mean of neighbours.
+def binned(points: Sequence[Point], width_s: float) -> list[Point]:
+    """The mean of each span of time, at its end. Spans do not move, so that a drawn line does not tremble.
 
-    >>> thinned([1, 3, 5, 7], 2), thinned([1, 2], 5)
-    ([2.0, 6.0], [1, 2])
+    >>> binned([Point(1.0, 2.0), Point(3.0, 4.0), Point(11.0, 5.0)], 10.0)
+    [Point(at_s=10.0, value=3.0), Point(at_s=20.0, value=5.0)]
     """
-    if len(values) <= most:
-        return list(values)
-    width = -(-len(values) // most)
-    pieces = [values[start : start + width] for start in range(0, len(values), width)]
-    return [sum(piece) / len(piece) for piece in pieces]
+    spans: dict[int, list[float]] = {}
+    for point in points:
+        spans.setdefault(int(point.at_s // width_s), []).append(point.value)
+    return [Point((span + 1) * width_s, sum(each) / len(each)) for span, each in spans.items()]
 
 
 def chart(
     id: str,
     title: str,
-    values: Sequence[float],
+    points: Sequence[Point],
     *,
     span_s: float,
-    step_s: float,
     begin: str,
     unit: str,
     written: Callable[[float], str],
+    base: int = 10,
 ) -> Chart:
-    """A chart of values that are `step_s` apart, the newest at the right edge of `span_s`."""
-    shown = thinned(values, POINTS_MAX)
-    step_s *= len(values) / len(shown) if shown else 1
-    top = ceiling(max(shown, default=0.0))
-    points = [
-        (
-            WIDTH - (len(shown) - 1 - place) * step_s / span_s * WIDTH,
-            HEIGHT - value / top * HEIGHT / HEADROOM,
-        )
-        for place, value in enumerate(shown)
+    """A chart of the last `span_s` before the newest point, which stands at its right edge."""
+    shown = binned(points, span_s / BINS)
+    most = max((each.value for each in shown), default=0.0)
+    top = ceiling(most, base)
+    end_s = shown[-1].at_s if shown else 0.0
+    drawn = [
+        (WIDTH - (end_s - each.at_s) / span_s * WIDTH, HEIGHT - each.value / top * HEIGHT / HEADROOM)
+        for each in shown
+        if end_s - each.at_s <= span_s
     ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    area = f"{points[0][0]:.1f},{HEIGHT:g} {line} {points[-1][0]:.1f},{HEIGHT:g}" if points else ""
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+    area = f"{drawn[0][0]:.1f},{HEIGHT:g} {line} {drawn[-1][0]:.1f},{HEIGHT:g}" if drawn else ""
     return Chart(
         id=id,
         title=title,
         unit=unit,
-        now=written(shown[-1] if shown else 0.0),
-        most=written(max(shown, default=0.0)),
+        width=WIDTH,
+        now=written(shown[-1].value if shown else 0.0),
+        most=written(most),
         line=line,
         area=area,
         ticks=[

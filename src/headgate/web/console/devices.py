@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+from headgate.model import Progress
+from headgate.store import tables
 from headgate.web.console import words
 from headgate.web.console.acts import Act, Done, Write
 from headgate.web.console.pages import Context, Question, View
 from headgate.web.office import Office
 from headgate.web.problems import Problem
-from headgate.web.routes.devices import DeviceRoutes, Labels, etag_of
+from headgate.web.routes.devices import DeviceRoutes, Explanation, Labels, etag_of
 from headgate.web.routes.tasks import TaskQuery, TaskRoutes
 from headgate.web.targets import DeviceQuery
 
@@ -60,7 +62,8 @@ class DevicePages:
         timeline = await self._devices.device_timeline(
             endpoint, after=int(before) if before is not None and before.isdigit() else None, limit=TIMELINE
         )
-        tasks = await self._tasks.list_tasks(TaskQuery(endpoint=endpoint, limit=TASKS))
+        tasks = await self._tasks.list_tasks(TaskQuery.model_validate({"endpoint": endpoint, "limit": TASKS}))
+        explanation = await self._devices.explain_device(endpoint)
         try:
             device = await self._devices.show_device(endpoint)
         except Problem as problem:
@@ -71,15 +74,22 @@ class DevicePages:
             "endpoint": endpoint,
             "device": device,
             "etag": None if device is None else etag_of(Labels(product=device.product, group=device.group)),
-            "explanation": await self._devices.explain_device(endpoint),
-            "rate": self._rate(endpoint),
+            "explanation": explanation,
+            "rate": await self._rate(explanation),
             "timeline": timeline,
             "tasks": tasks,
             "now": self._office.desk.now(),
         }
 
-    def _rate(self, endpoint: str) -> float | None:
-        return None
+    async def _rate(self, explanation: Explanation) -> float | None:
+        """Bytes a second since its download began, None where nothing is known of one."""
+        if explanation.task is None or explanation.served is None:
+            return None
+        campaign = await self._office.reader.row(tables.campaigns, explanation.task.campaign)
+        if campaign is None:
+            return None
+        progress = self._office.desk.progress(explanation.endpoint, campaign["pid"])
+        return None if progress is None else rate_of(progress)
 
     async def _label(self, write: Write) -> Done:
         endpoint = endpoint_of(write.question)
@@ -89,6 +99,12 @@ class DevicePages:
         kept = Labels.model_validate(json.loads(bytes(answer.body)))
         said = ", ".join(f"{name} {value}" for name, value in kept if value is not None)
         return Done(to=words.device_url(endpoint), said=f"Labels saved: {said or 'none'}.")
+
+
+def rate_of(progress: Progress) -> float | None:
+    """Bytes a second from the first block to the last one."""
+    seconds = progress.served_monotonic_s - progress.started_monotonic_s
+    return progress.bytes / seconds if seconds > 0 else None
 
 
 def endpoint_of(question: Question) -> str:

@@ -1,4 +1,4 @@
-"""What the form of a new campaign says, as the API would be told: step by step, with what is wrong in each."""
+"""What the form of a new campaign says, as the API is told it: step by step, with what is wrong in each."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def targets(form: Form) -> dict[str, Any]:
         case "filter":
             said = {name: form.one(name) for name in FILTERS if form.one(name)}
             if not said:
-                raise Mistake("endpoint_prefix", "say at least one thing of the devices, or choose all of them")
+                raise Mistake(
+                    "endpoint_prefix", "say at least one thing of the devices, or choose all of them"
+                )
             return {"targets": {"filter": said}}
         case "list":
             lines = "\n".join(form.get("endpoints", [""])[-1:]).split("\n")
@@ -185,7 +187,7 @@ PARTS: Mapping[str, Callable[[Form], dict[str, Any]]] = {
 
 
 def drafted(form: Form, until: str) -> tuple[dict[str, Any], str, list[Mistake]]:
-    """What is wanted so far, and the step that is shown: `until`, or the first before it that has mistakes."""
+    """What is wanted so far, and the step that is shown: `until`, or an earlier one that has mistakes."""
     wanted: dict[str, Any] = {}
     for step in STEPS[: STEPS.index(until)]:
         try:

@@ -1,7 +1,7 @@
 """What a request must bring: a session of enough scope; for a write, the word of the browser that it is ours.
 
-A browser says where a write comes from: in `Origin`, and the newer ones in `Sec-Fetch-Site`. Ours come from the
-host that they go to. One that says nothing is no browser: it has the API.
+A browser says where a write comes from: in `Origin`, and the newer ones in `Sec-Fetch-Site`. Ours come from
+the host that they go to. One that says nothing is no browser: it has the API.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Pages that change while they are looked at: rendered once, however many look.
 
-Who looks at the same page, with the same rights, has the same topic. One task goes round the topics that have
-viewers. Where anything happened since it was there last, and that is a second ago, it asks the page's question
-again, and what came out otherwise is made into one message, which all viewers of the topic are sent. So it
-costs the same for one viewer as for a hundred, but for the sending; a page nobody looks at costs nothing; and
-since the task rests for many times as long as it worked, all topics together take a small share of a core.
+Who looks at the same page, with the same rights, has the same topic. One task goes round the topics that
+have viewers. Where anything happened since it was there last, and that is a second ago, it asks the page's
+question again, and what came out otherwise is made into one message, which all viewers of the topic are
+sent. So it costs the same for one viewer as for a hundred, but for the sending; a page nobody looks at costs
+nothing; and since the task rests for many times as long as it worked, all topics together take a small share
+of a core.
 
 A viewer holds a number: which state of its topic it has. One who is a state behind is sent what changed, one
 who is further behind is sent all of it.
@@ -108,9 +109,7 @@ class Live:
         figures = self._office.desk.figures()
         return (self._office.tail.newest, figures.edge.blocks, figures.devices, figures.packages)
 
-    async def pieces(
-        self, view: View, question: Question, good: Callable[[], bool]
-    ) -> AsyncIterator[bytes]:
+    async def pieces(self, view: View, question: Question, good: Callable[[], bool]) -> AsyncIterator[bytes]:
         """What a viewer is sent, as long as `good` says that he may see it."""
         office = self._office
         if office.metrics.viewers >= office.settings.viewers_max:

@@ -10,7 +10,10 @@ from starlette.responses import Response
 from headgate.web.access import FailedLogins, Token
 from headgate.web.console.sessions import COOKIE, Sessions
 
-WRONG = "That is no token or code that is good for anything now. A code from a link can be used once, within an hour."
+WRONG = (
+    "That is no token or code that is good for anything now. "
+    "A code from a link can be used once, within an hour."
+)
 WAIT = "Too many wrong tokens came from here. Wait a minute, then try again."
 
 
@@ -36,5 +39,5 @@ class Login:
         return (None, WRONG, {}) if wait_s is None else (None, WAIT, {"Retry-After": f"{wait_s:.0f}"})
 
     def keep(self, answer: Response, cookie: str, *, secure: bool) -> None:
-        """Have the browser keep the session: until it is closed, for nobody's scripts, for our pages alone."""
+        """Have the browser keep the session: until it ends, for no script, for our pages alone."""
         answer.set_cookie(COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=secure)

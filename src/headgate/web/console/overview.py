@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from headgate.store.database import Database
 from headgate.upgrade.campaign import CampaignState
 from headgate.web.console import words
 from headgate.web.console.campaigns import summaries
-from headgate.web.console.charts import Chart, chart
+from headgate.web.console.charts import Chart, Point, chart
 from headgate.web.console.pages import Context, Question, View
 from headgate.web.history import History
 from headgate.web.office import Office
@@ -74,34 +75,29 @@ class Overview:
 def charts(history: History, span: str) -> Sequence[Chart]:
     """Downloads, goodput and failures over time."""
     ring, rates = history.of(span)
-    common = {
-        "span_s": ring.step_s * ring.kept,
-        "step_s": ring.step_s,
-        "begin": f"{words.duration(ring.step_s * ring.kept)} ago",
-    }
+    span_s = ring.step_s * ring.kept
+    drawn = partial(chart, span_s=span_s, begin=f"{words.duration(span_s)} ago")
     return [
-        chart(
+        drawn(
             "downloads",
             "Downloads completed",
-            [each.downloads_per_minute for each in rates],
+            [Point(each.at_s, each.downloads_per_minute) for each in rates],
             unit="a minute",
             written=words.number,
-            **common,
         ),
-        chart(
+        drawn(
             "goodput",
             "Goodput",
-            [each.bytes_per_s for each in rates],
+            [Point(each.at_s, each.bytes_per_s) for each in rates],
             unit="a second",
             written=words.size,
-            **common,
+            base=1024,
         ),
-        chart(
+        drawn(
             "failures",
             "Tasks failed",
-            [each.failures_per_minute for each in rates],
+            [Point(each.at_s, each.failures_per_minute) for each in rates],
             unit="a minute",
             written=words.number,
-            **common,
         ),
     ]

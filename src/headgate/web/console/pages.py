@@ -66,10 +66,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        for each in (words.number, words.size, words.share, words.duration, words.moment, words.visible):
-            env.filters[each.__name__] = each
-        for each in (words.device_url, words.labels_url, words.state_word, words.tone):
-            env.filters[each.__name__] = each
+        env.filters |= words.FILTERS
         env.globals |= {"version": version("headgate"), "with_query": with_query}
         env.globals["ui"] = env.get_template("ui.html").module
 

@@ -101,7 +101,8 @@ def fields_of(schema: Schema) -> Iterator[dict[str, Any]]:
 def type_of(schema: Schema) -> str:
     """A schema in a few words.
 
-    >>> type_of({"anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/Task"}}, {"type": "null"}]})
+    >>> tasks = {"type": "array", "items": {"$ref": "#/components/schemas/Task"}}
+    >>> type_of({"anyOf": [tasks, {"type": "null"}]})
     'list of Task, or null'
     """
     if "$ref" in schema:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from fastapi.exceptions import RequestValidationError
@@ -19,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from headgate.errors import HeadgateError
-from headgate.web.access import FailedLogins, Scope, Token
-from headgate.web.console import guard, words
+from headgate.web.access import FailedLogins, Token
+from headgate.web.console import guard
+from headgate.web.console.acts import Act, Shown, Write
 from headgate.web.console.campaigns import CampaignPages
 from headgate.web.console.cells import CellPages
 from headgate.web.console.devices import DevicePages
@@ -31,7 +31,6 @@ from headgate.web.console.overview import Overview
 from headgate.web.console.packages import PackagePages
 from headgate.web.console.pages import Context, Form, Question, Templates, View
 from headgate.web.console.reference import Reference
-from headgate.web.console.acts import Act, Done, Shown, Write
 from headgate.web.console.sessions import COOKIE, Session, Sessions
 from headgate.web.console.settings import SettingsPage
 from headgate.web.console.static import Static
@@ -39,7 +38,6 @@ from headgate.web.console.wizard import Wizard
 from headgate.web.office import Office
 from headgate.web.problems import Problem, problem_of, title_of
 from headgate.web.routes.events import EventStream
-from headgate.web.table import NAME
 
 LIVE_PATH = "/live"
 FIELDS_MAX = 1000
@@ -137,7 +135,7 @@ class Site:
             guard.permitted(token, view.scope)
             question = question_of(request, token)
             context = await view.context(question)
-            live = LIVE_PATH + request.url.path if view.live else None
+            live = LIVE_PATH + question.path if view.live else None
             return self._page(view.template, context, question, session, live=live)
 
         return answer
@@ -234,7 +232,7 @@ class Site:
     def _alone(
         self, template: str, context: Context, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
-        whole = {"question": None, "said": None, "live": None, "path": "", "query": {}} | context
+        whole: Context = {"question": None, "said": None, "live": None, "path": "", "query": {}} | context
         return HTMLResponse(self._templates.page(template, whole), status, {**NOT_KEPT, **(headers or {})})
 
     # -- errors --
@@ -300,7 +298,7 @@ def common(question: Question) -> Context:
 
 def question_of(request: Request, token: Token) -> Question:
     """What is asked; of a page that is followed, what its page is asked."""
-    path = request.url.path
+    path = quote(request.scope["path"])  # in it may stand the name of a device
     return Question(
         path=path.removeprefix(LIVE_PATH) if path.startswith(LIVE_PATH + "/") else path,
         params={name: str(value) for name, value in request.path_params.items()},

@@ -76,13 +76,15 @@ class Wizard:
             )
         except ValidationError as error:
             found = [
-                Mistake(".".join(map(str, each["loc"])) or "policy", each["msg"]) for each in error.errors()[:10]
+                Mistake(".".join(map(str, each["loc"])) or "policy", each["msg"])
+                for each in error.errors()[:10]
             ]
             return await self._page(STEP_OF.get(found[0].field.partition(".")[0], "policy"), form, found)
         except Problem as problem:
-            if problem.status_code not in (409, 422):
+            if problem.status_code not in (404, 409, 422):
                 raise
-            at = "targets" if str(problem.detail).startswith("targets") else "policy"
+            devices = str(problem.detail).startswith(("targets", "there is no campaign"))
+            at = "targets" if devices else "policy"
             at = "package" if problem.name == "no-such-package" else at
             return await self._page(at, form, [Mistake(at, str(problem.detail))])
         except HeadgateError as error:
@@ -107,7 +109,11 @@ class Wizard:
                 *("name", "skip_same_package", "retry_count", "retry_minutes", "retry_failures", "stages"),
                 *("gate_success", "gate_errors", "gate_executed", "confirm", "start", "timezone"),
                 *(f"timer_{name}" for name in TIMERS),
-                *(f"window_{part}_{number}" for part in ("begin", "end", "days") for number in range(WINDOWS)),
+                *(
+                    f"window_{part}_{number}"
+                    for part in ("begin", "end", "days")
+                    for number in range(WINDOWS)
+                ),
             },
             "preview": set[str](),
         }

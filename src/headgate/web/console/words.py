@@ -1,7 +1,8 @@
-"""How the console writes numbers, times, names and states: filters of its templates, each a plain function."""
+"""How the console writes numbers, times, names and states: filters of its templates."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -18,10 +19,10 @@ SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 def number(value: float) -> str:
     """A count, in groups of three.
 
-    >>> number(1234567), number(0.25), number(12.5)
-    ('1,234,567', '0.2', '12')
+    >>> number(1234567), number(0.25), number(12.5), number(0.0)
+    ('1,234,567', '0.2', '12', '0')
     """
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+    return f"{value:,.1f}" if value < 10 and value != int(value) else f"{value:,.0f}"
 
 
 def size(value: float) -> str:
@@ -155,7 +156,7 @@ STATES: dict[State, str] = {
 TONES = {
     "success": "good",
     "done_same": "good",
-    "ended": "good",
+    "ended": "over",
     "passed": "good",
     "failed": "bad",
     "held": "bad",
@@ -167,8 +168,8 @@ TONES = {
     "created": "idle",
     "scheduled": "wait",
     "creating": "wait",
-    "cancelled": "idle",
-    "stopped": "idle",
+    "cancelled": "over",
+    "stopped": "over",
 }
 """What is not here is under way."""
 
@@ -184,3 +185,10 @@ def state_word(state: str) -> str:
         return STATES[State(state)]
     except ValueError:
         return state[:1].upper() + state[1:].replace("_", " ")
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {
+    each.__name__: each
+    for each in (number, size, share, duration, moment, visible, device_url, labels_url, tone, state_word)
+}
+"""What templates know these by."""

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field, create_model, model_validator
+from pydantic import BaseModel, Field, create_model
 from starlette.responses import JSONResponse, Response
 
 from headgate.store import tables
@@ -26,9 +26,11 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import sized
 from headgate.upgrade.task import Kind, State, Timers
 from headgate.web.access import Scope
+from headgate.web.choosing import Targets
+from headgate.web.forecasting import Assumed, FailuresSaid, Forecasts, ForecastSaid, Interval, LossSaid
 from headgate.web.gate import Caller
 from headgate.web.office import Office
-from headgate.web.paging import NO_NUL, After, Limit, Page, Text, paged
+from headgate.web.paging import After, Limit, Page, Text, paged
 from headgate.web.places import Place, place_of, text_of
 from headgate.web.problems import Problem, missing
 from headgate.web.repeats import Key
@@ -65,40 +67,10 @@ ETAG: Mapping[int | str, dict[str, Any]] = {
         "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
     }
 }
-LISTED_MAX = 100_000
 SOURCES_MAX = 1000
 YEAR_S = 366 * 86_400.0
 
-Endpoint = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S, allow_inf_nan=False)]
-
-
-class FailedIn(Wanted):
-    """The devices whose last attempt in a campaign failed."""
-
-    campaign: Text
-    failures: list[Failure] = Field([], description="By these causes; by any where none is named.")
-
-
-class Targets(Wanted):
-    """The devices of a campaign, in one of these ways."""
-
-    endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=LISTED_MAX)] | None = Field(
-        None, description="These, whether they have registered yet or not."
-    )
-    filter: DeviceFilter | None = Field(None, description="The registered devices that pass it now.")
-    failed_in: FailedIn | None = None
-    all: bool = Field(False, description="Every registered device.")
-
-    @model_validator(mode="after")
-    def one_way(self) -> Targets:
-        """Refuse none and several: nobody shall upgrade a whole fleet by leaving something out."""
-        ways = [self.endpoints is not None, self.filter is not None, self.failed_in is not None, self.all]
-        if sum(ways) != 1:
-            raise ValueError("one of endpoints, filter, failed_in and all says which devices")
-        if self.filter is not None and self.filter.empty:
-            raise ValueError("an empty filter is every device: say `all` if that is meant")
-        return self
 
 
 class RetryRule(Wanted):
@@ -189,6 +161,9 @@ class DryRun(BaseModel):
     stages: list[int] = Field(description="How many are in each stage.")
     endpoints: list[str] = Field(description="A page of them.")
     next: str | None = Field(description="`after` of the next page; null where there is none.")
+    forecast: ForecastSaid | None = Field(
+        description="What it would be like; with the first page, null with the others."
+    )
 
 
 def campaign(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,6 +208,7 @@ class CampaignRoutes:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._forecasts = Forecasts(office)
 
     def table(self) -> list[Route]:
         """What can be asked for."""
@@ -326,18 +302,23 @@ class CampaignRoutes:
         dry_run: Annotated[bool, Query(description="Make nothing: tell which devices it would be.")] = False,
         after: After = None,
         limit: Limit = 100,
+        report_interval_s: Interval = None,
+        loss: LossSaid = 0.02,
+        failures: FailuresSaid = 0.0,
     ) -> Response:
         """Make a campaign, a task for each of its devices.
 
-        The answer comes when the campaign is stored. Its tasks are then still being made while its state is
-        `creating`, and none begins before all are there. Of a dry run, `after` and `limit` choose the page
-        of devices that is told.
+        The answer comes when the campaign and its list of devices are stored. Its tasks are then still being
+        made while its state is `creating`, across restarts, and none begins before all are there. Of a dry
+        run, `after` and `limit` choose the page of devices that is told, and `report_interval_s`, `loss` and
+        `failures` are what its forecast assumes.
         """
         office = self._office
         if await office.reader.row(tables.packages, wanted.package) is None:
             raise Problem(422, f"there is no package {wanted.package}", name="no-such-package")
         if dry_run:
-            told = await self._told(wanted, after, limit)
+            assumed = Assumed(report_interval_s=report_interval_s, loss=loss, failures=failures)
+            told = await self._told(wanted, after, limit, assumed)
             return JSONResponse(told.model_dump(mode="json"))
         timers = self._timers(wanted.timers)
         windows = windows_of(wanted.windows, wanted.timezone)
@@ -396,20 +377,37 @@ class CampaignRoutes:
             raise Problem(422, f"these are more than {most} devices, the most of one campaign")
         return found
 
-    async def _told(self, wanted: CampaignWanted, after: str | None, limit: int) -> DryRun:
+    async def _told(self, wanted: CampaignWanted, after: str | None, limit: int, assumed: Assumed) -> DryRun:
         office, targets = self._office, wanted.targets
+        timers, windows = self._timers(wanted.timers), windows_of(wanted.windows, wanted.timezone)
         if targets.endpoints is not None:
-            count = len(await self._endpoints(targets))
+            found: Any = await self._endpoints(targets)
+            count = len(found)
             page = list(listed(targets.endpoints, after=after, limit=limit + 1))
         else:
-            query = await self._query(targets)
+            found = await self._query(targets)
             database = office.reader.database
-            count = await office.reader.call(counted, database, query)
-            page = await office.reader.call(endpoint_page, database, query, after=after, limit=limit + 1)
+            count = await office.reader.call(counted, database, found)
+            page = await office.reader.call(endpoint_page, database, found, after=after, limit=limit + 1)
         more = len(page) > limit
         stages = [stage.devices for stage in sized(sizes_of(wanted.stages, count), count)]
+        forecast = None
+        if after is None:
+            forecast = await self._forecasts.of(
+                found,
+                stages,
+                package=wanted.package,
+                timers=timers,
+                windows=windows,
+                start_s=wanted.start_s,
+                assumed=assumed,
+            )
         return DryRun(
-            devices=count, stages=stages, endpoints=page[:limit], next=page[limit - 1] if more else None
+            devices=count,
+            stages=stages,
+            endpoints=page[:limit],
+            next=page[limit - 1] if more else None,
+            forecast=forecast,
         )
 
     async def _query(self, targets: Targets) -> Any:

@@ -1,18 +1,24 @@
-"""Cells: who holds their slots, and who waits for one. Read from the tasks in the store, which say so."""
+"""Cells: who holds their slots, and who waits for one.
+
+The numbers and the order are the orchestrator's own: a fleet has a million tasks, and few of them stand in
+one cell. What is told of a task is what the store says.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, Field
-from sqlalchemy import Integer, case, func, select, tuple_
+from sqlalchemy import select
 
 from headgate.store.database import Database
 from headgate.store.tables import tasks
+from headgate.upgrade.admission import Occupancy
 from headgate.upgrade.radio import Cell, RadioClass
-from headgate.upgrade.task import HOLDING, State
+from headgate.upgrade.task import State
 from headgate.web.access import Scope
 from headgate.web.office import Office
 from headgate.web.paging import Limit, Page
@@ -20,12 +26,6 @@ from headgate.web.routes.tasks import CellName, cell_of
 from headgate.web.table import Route
 
 PATH = "/cells"
-HOLD = [state.value for state in HOLDING]
-STAND = [*HOLD, State.WAIT_SLOT.value]
-
-# Where a device does not name its network. It sorts before those that are named.
-SMCC = func.coalesce(tasks.c.smcc, -1)
-SMNC = func.coalesce(tasks.c.smnc, -1)
 
 
 class Slots(BaseModel):
@@ -58,7 +58,7 @@ class Holder(BaseModel):
 class Waiting(BaseModel):
     """A task in the line of its class."""
 
-    position: int = Field(description="From 1.")
+    position: int = Field(description="From 1. Who is kept from the line by a pause is not in it.")
     task_id: str
     campaign: str
     endpoint: str
@@ -83,58 +83,35 @@ class CellQuery(BaseModel):
     limit: int = Field(100, ge=1, le=1000, description="Most items of the page.")
 
 
-Counted = list[tuple[Cell, dict[str, tuple[int, int]]]]
-
-
-def occupied(
-    database: Database, *, cell: Cell | None = None, after: Cell | None = None, limit: int
-) -> Counted:
-    """Cells in order, with how many of each class hold and wait. Blocking."""
-    waits = case((tasks.c.state == State.WAIT_SLOT.value, 1), else_=0)
-    place = (tasks.c.cell_id, SMCC, SMNC)
-    query = (
-        select(*place, tasks.c.radio_class, func.count(), func.sum(waits).cast(Integer))
-        .where(tasks.c.active.is_(True), tasks.c.state.in_(STAND))
-        .group_by(*place, tasks.c.radio_class)
-        .order_by(*place, tasks.c.radio_class)
-        .limit(limit * len(RadioClass))
-    )
-    if cell is not None:
-        query = query.where(tuple_(*place) == tuple_(*known(cell)))
-    if after is not None:
-        query = query.where(tuple_(*place) > tuple_(*known(after)))
-    found: dict[Cell, dict[str, tuple[int, int]]] = {}
-    with database.reading() as reader:
-        for cell_id, smcc, smnc, radio_class, count, waiting in reader.execute(query):
-            named = Cell(cell_id, None if smcc < 0 else smcc, None if smnc < 0 else smnc)
-            found.setdefault(named, {})[radio_class] = (count - waiting, waiting)
-    return list(found.items())[:limit]
-
-
-def standing(database: Database, cell: Cell, *, waiting: bool, limit: int) -> list[dict[str, Any]]:
-    """The tasks of a cell that wait, in the order in which they are served, or those that hold. Blocking."""
-    states = [State.WAIT_SLOT.value] if waiting else HOLD
-    query = (
-        select(tasks)
-        .where(
-            tasks.c.active.is_(True),
-            tasks.c.state.in_(states),
-            tuple_(tasks.c.cell_id, SMCC, SMNC) == tuple_(*known(cell)),
-        )
-        .order_by(tasks.c.queued_s, tasks.c.id)
-        .limit(limit)
-    )
-    with database.reading() as reader:
-        return [dict(row._mapping) for row in reader.execute(query)]
+def in_order(
+    occupancy: Iterable[Occupancy], *, after: Cell | None = None, limit: int
+) -> list[tuple[Cell, list[Occupancy]]]:
+    """Cells in order, behind one of them, each with its classes in order."""
+    by_cell: dict[Cell, list[Occupancy]] = {}
+    for each in occupancy:
+        by_cell.setdefault(each.cell, []).append(each)
+    behind = [cell for cell in by_cell if after is None or known(cell) > known(after)]
+    chosen = sorted(behind, key=known)[:limit]
+    return [(cell, sorted(by_cell[cell], key=lambda each: each.radio_class)) for cell in chosen]
 
 
 def known(cell: Cell) -> tuple[int, int, int]:
-    """The cell, as it is compared."""
+    """The cell, as it is compared. A network that is not named sorts before those that are."""
     return (
         cell.cell_id,
         -1 if cell.smcc is None else cell.smcc,
         -1 if cell.smnc is None else cell.smnc,
     )
+
+
+def tasks_of(database: Database, task_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """These tasks, in this order; without those that are not stored yet. Blocking."""
+    with database.reading() as reader:
+        rows = {
+            row.id: dict(row._mapping)
+            for row in reader.execute(select(tasks).where(tasks.c.id.in_(task_ids)))
+        }
+    return [rows[id] for id in task_ids if id in rows]
 
 
 class CellRoutes:
@@ -153,9 +130,8 @@ class CellRoutes:
 
     async def list_cells(self, wanted: Annotated[CellQuery, Query()]) -> Page[CellSlots]:
         """The cells in which slots are held or waited for, in order."""
-        reader = self._office.reader
         after = None if wanted.after is None else cell_of(wanted.after)
-        found = await reader.call(occupied, reader.database, after=after, limit=wanted.limit + 1)
+        found = in_order(self._office.desk.occupancy(), after=after, limit=wanted.limit + 1)
         items = [CellSlots(cell=str(cell), classes=self._slots(by)) for cell, by in found[: wanted.limit]]
         return Page(items=items, next=items[-1].cell if len(found) > wanted.limit else None)
 
@@ -163,9 +139,10 @@ class CellRoutes:
         """A cell: its limits, who holds its slots, and the line, each up to `limit`."""
         desk, reader = self._office.desk, self._office.reader
         named = cell_of(cell)
-        found = await reader.call(occupied, reader.database, cell=named, limit=1)
-        holders = await reader.call(standing, reader.database, named, waiting=False, limit=limit)
-        line = await reader.call(standing, reader.database, named, waiting=True, limit=limit)
+        slots = [each for each in desk.occupancy() if each.cell == named]
+        stand = desk.standing(named, limit)
+        holders = await reader.call(tasks_of, reader.database, stand.holders)
+        line = await reader.call(tasks_of, reader.database, stand.waiting)
         places: Counter[str] = Counter()
         queue = []
         for row in line:
@@ -184,7 +161,7 @@ class CellRoutes:
             )
         return CellDetail(
             cell=str(named),
-            classes=self._slots(found[0][1] if found else {}),
+            classes=self._slots(slots),
             scope=desk.limits.scope.value,
             holders=[
                 Holder(
@@ -200,15 +177,16 @@ class CellRoutes:
             queue=queue,
         )
 
-    def _slots(self, by_class: dict[str, tuple[int, int]]) -> list[Slots]:
+    def _slots(self, occupancy: Iterable[Occupancy]) -> list[Slots]:
         """All classes, those without anybody too: their limits hold."""
         limits = self._office.desk.limits
+        by_class = {each.radio_class: each for each in occupancy}
         return [
             Slots(
                 radio_class=each,
                 limit=limits.of(each),
-                held=by_class.get(each.value, (0, 0))[0],
-                waiting=by_class.get(each.value, (0, 0))[1],
+                held=by_class[each].held if each in by_class else 0,
+                waiting=by_class[each].waiting if each in by_class else 0,
             )
             for each in RadioClass
         ]

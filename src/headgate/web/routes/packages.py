@@ -72,9 +72,9 @@ def package_of(row: Mapping[str, Any]) -> Package:
 
 
 def form_of(fields: Mapping[str, list[str]]) -> PackageForm | ArchiveForm:
-    """What the fields of a form say; one that is repeated is a list."""
+    """What the fields of a form say; one that is repeated is a list, an empty one was left out."""
     said = {
-        name: values if name == "source_versions" else values[-1] for name, values in fields.items() if values
+        name: values if name == "source_versions" else values[-1] for name, values in filled(fields).items()
     }
     form = ArchiveForm if said.get("archive", "false") != "false" else PackageForm
     try:
@@ -82,6 +82,16 @@ def form_of(fields: Mapping[str, list[str]]) -> PackageForm | ArchiveForm:
     except ValidationError as error:
         located = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         raise RequestValidationError(located) from error
+
+
+def filled(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The fields of a form that say something: browsers send the empty ones too.
+
+    >>> filled({"version": ["V2"], "name": [""], "source_versions": ["", "V1"]})
+    {'version': ['V2'], 'source_versions': ['V1']}
+    """
+    found = {name: [value for value in values if value] for name, values in fields.items()}
+    return {name: values for name, values in found.items() if values}
 
 
 def form_body() -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 
 from headgate.store.database import Database
 from headgate.store.tables import tasks
@@ -18,7 +18,7 @@ from headgate.upgrade.task import State
 from headgate.web.access import Scope
 from headgate.web.gate import Caller
 from headgate.web.office import Office
-from headgate.web.paging import Page, Text, paged
+from headgate.web.paging import Page, Text, looked_to, paged
 from headgate.web.problems import Problem, missing
 from headgate.web.table import Route
 
@@ -93,33 +93,47 @@ class TaskQuery(BaseModel):
     limit: int = Field(100, ge=1, le=1000, description="Most items of the page.")
 
 
-def task_page(database: Database, wanted: TaskQuery) -> list[dict[str, Any]]:
-    """The tasks that are wanted, by id, and one more. Blocking."""
-    query = select(tasks).order_by(tasks.c.id).limit(wanted.limit + 1)
+def task_page(database: Database, wanted: TaskQuery) -> tuple[list[dict[str, Any]], str | None]:
+    """The tasks that are wanted, by id, and one more; and up to where it was looked. Blocking.
+
+    Tasks of a device are few, and failed ones have an index of their own. Others are looked for among those
+    of their campaign, or among those that are active.
+    """
     active = wanted.active
-    if wanted.state is not None:
-        query = query.where(tasks.c.state == wanted.state.value)
-        if not wanted.state.terminal and active is None:
-            active = True  # which the index on active tasks answers
-    if active is not None:
-        query = query.where(tasks.c.active.is_(active))
+    if wanted.state is not None and not wanted.state.terminal and active is None:
+        active = True
+    found = true() if wanted.after is None else tasks.c.id > wanted.after
     if wanted.campaign is not None:
-        query = query.where(tasks.c.campaign_id == wanted.campaign)
+        found &= tasks.c.campaign_id == wanted.campaign
+    elif active is True:
+        found &= tasks.c.active.is_(True)
+    query = select(tasks).where(found, *chosen(wanted, active)).order_by(tasks.c.id).limit(wanted.limit + 1)
+    failed = wanted.campaign is not None and (wanted.failure is not None or wanted.state is State.FAILED)
+    looked = None
+    with database.reading() as reader:
+        if wanted.endpoint is None and not failed:
+            looked = looked_to(reader, tasks.c.id, found)
+            query = query if looked is None else query.where(tasks.c.id <= looked)
+        return [dict(row._mapping) for row in reader.execute(query)], looked
+
+
+def chosen(wanted: TaskQuery, active: bool | None) -> Iterator[ColumnElement[bool]]:
+    """What is asked of the tasks that were found."""
+    if active is not None:
+        yield tasks.c.active.is_(active)
+    if wanted.state is not None:
+        yield tasks.c.state == wanted.state.value
+    if wanted.state is State.FAILED:
+        yield tasks.c.failure.is_not(None)
     if wanted.endpoint is not None:
-        query = query.where(tasks.c.endpoint == wanted.endpoint)
+        yield tasks.c.endpoint == wanted.endpoint
     if wanted.failure is not None:
-        query = query.where(tasks.c.failure == wanted.failure.value)
+        yield tasks.c.failure == wanted.failure.value
     if wanted.cell is not None:
         cell = cell_of(wanted.cell)
-        query = query.where(
-            tasks.c.cell_id == cell.cell_id,
-            tasks.c.smcc.is_not_distinct_from(cell.smcc),
-            tasks.c.smnc.is_not_distinct_from(cell.smnc),
-        )
-    if wanted.after is not None:
-        query = query.where(tasks.c.id > wanted.after)
-    with database.reading() as reader:
-        return [dict(row._mapping) for row in reader.execute(query)]
+        yield tasks.c.cell_id == cell.cell_id
+        yield tasks.c.smcc.is_not_distinct_from(cell.smcc)
+        yield tasks.c.smnc.is_not_distinct_from(cell.smnc)
 
 
 class TaskRoutes:
@@ -149,8 +163,8 @@ class TaskRoutes:
     async def list_tasks(self, wanted: Annotated[TaskQuery, Query()]) -> Page[Task]:
         """The tasks of a campaign, of a device, in a state, of a cause or in a cell, by id."""
         office = self._office
-        rows = await office.reader.call(task_page, office.reader.database, wanted)
-        return paged(rows, wanted.limit, task_of, lambda row: str(row["id"]))
+        rows, looked = await office.reader.call(task_page, office.reader.database, wanted)
+        return paged(rows, wanted.limit, task_of, lambda row: str(row["id"]), looked=looked)
 
     async def show_task(self, task_id: Text) -> Task:
         """One task."""

@@ -1,8 +1,17 @@
 // Makes an element's content what some HTML of our server says, changing no more than is otherwise: what has
 // the focus keeps it, and who listens is not told everything again.
 export function become(element, html) {
-  const wanted = new DOMParser().parseFromString(`<template>${html}</template>`, "text/html");
-  children(element, wanted.querySelector("template").content);
+  const page = new DOMParser().parseFromString(`<template>${html}</template>`, "text/html");
+  const wanted = page.querySelector("template").content;
+  for (const each of [element, wanted]) trim(each);
+  children(element, wanted);
+}
+
+// A part stands between line feeds in its page, and alone in a message.
+function trim(element) {
+  const blank = (node) => node?.nodeType === Node.TEXT_NODE && !node.data.trim();
+  while (blank(element.firstChild)) element.firstChild.remove();
+  while (blank(element.lastChild)) element.lastChild.remove();
 }
 
 function children(old, wanted) {

@@ -1,0 +1,310 @@
+"""The console in a browser: Debian's Chromium, a real server, simulated devices.
+
+Pictures go to build/screenshots. One server for all: it takes longer to begin than to be looked at. Where
+there is no Chromium these are skipped, in CI never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from headgate.fleet.population import Population
+from headgate.fleet.runner import Fleet
+from headgate.server import Config, Server
+from headgate.upgrade.stages import Size
+from headgate.upgrade.task import State
+from headgate.wire.coap import Message
+from headgate.wire.numbers import CON, POST
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PICTURES = Path(__file__).parents[3] / "build" / "screenshots"
+DEVICES = 40
+THEMES = ("light", "dark")
+HOSTILE = "<script>document.title='x'</script><img src=x onerror=alert(1)>"
+TURNED = "urn:dev:\u202egnp.\n<b>"
+PATIENCE_MS = 20_000
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and os.environ.get("CI") != "true", reason="there is no chromium on this machine"
+)
+
+
+@dataclass
+class Served:
+    """A server that a thread of its own serves, and what happens there."""
+
+    url: str
+    loop: asyncio.AbstractEventLoop
+    server: Server
+    package: bytes
+    campaign: str
+    """Which upgrades the devices."""
+
+    def link(self) -> str:
+        """A login link."""
+        assert self.server.http is not None
+        return self.ask(self.server.http.login_url)
+
+    def begun(self, *endpoints: str, **how: Any) -> str:
+        """The id of a new campaign for devices that never come."""
+        made = self.server.create_campaign(name="trial", package=self.package, endpoints=endpoints, **how)
+        return self.ask(lambda: made).id
+
+    def ask(self, what: Callable[[], Any]) -> Any:
+        """What something answers there."""
+
+        async def asked() -> Any:
+            said = what()
+            return await said if asyncio.iscoroutine(said) else said
+
+        return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(30)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Devices that download slowly, in cells that hold few of them at a time."""
+    data = tmp_path_factory.mktemp("browser") / "data"
+    config = Config(
+        coap={"host": "127.0.0.1", "port": 0},
+        store={"directory": data},
+        http={"port": 0},
+        limits={"class_0": 3, "class_1": 2},
+    )
+    there, over = threading.Event(), asyncio.Event()
+    found: list[Served] = []
+
+    async def main() -> None:
+        async with Server(config) as server:
+            http = await server.serve_http()
+            package = await server.add_package(os.urandom(40_000), version="V2.0", name="meter firmware")
+            devices = Population(devices=DEVICES, cells=3, quirky=0, power_cuts=0, boot_within_s=1).make()
+            campaign = await server.create_campaign(
+                name="meters, north",
+                package=package.pid,
+                endpoints=[device.profile.endpoint for device in devices],
+                stages=[Size(percent=75.0), Size(count=5)],
+            )
+            async with Fleet(devices, server=("127.0.0.1", server.port), speed=2):
+                loop = asyncio.get_running_loop()
+                found.append(Served(http.url, loop, server, package.pid, campaign.id))
+                there.set()
+                await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    try:
+        assert there.wait(30)
+        yield found[0]
+    finally:
+        if found:
+            found[0].loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    assert CHROMIUM is not None, "CI has no chromium"
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def looking(served: Served, chromium: Browser, **how: Any) -> Iterator[Page]:
+    """A page, logged in by a link; nothing that the policy forbids, and no error, happens on it."""
+    context = chromium.new_context(viewport={"width": 1360, "height": 850}, **how)
+    context.set_default_timeout(PATIENCE_MS)
+    said: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: message.type == "error" and said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
+    link = served.link()
+    if how.get("java_script_enabled", True):
+        page.goto(link)
+    else:
+        page.goto(link.partition("#")[0])
+        page.get_by_label("Token").fill(link.partition("#")[2])
+        page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{served.url}/")
+    yield page
+    context.close()
+    assert [
+        each for each in said if "status of 422" not in each
+    ] == []  # as a form with a mistake is answered
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what it looks like."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    assert page.screenshot(path=PICTURES / f"{name}.png", full_page=True).startswith(b"\x89PNG")
+
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_campaign_is_made_by_the_wizard(served, chromium, scripts):
+    """From the button to its page; scripts are not needed."""
+    with looking(served, chromium, java_script_enabled=scripts) as page:
+        page.get_by_role("link", name="New campaign").click()
+        page.get_by_role("radio", name="V2.0").check()
+        page.get_by_role("button", name="Continue to devices").click()
+        page.get_by_role("radio", name="These devices").check()
+        page.get_by_label("Endpoints").fill(f"wizard-1-{scripts}\nwizard-2-{scripts}\n")
+        page.get_by_role("button", name="Continue to policy").click()
+        page.get_by_label("Name").fill("by hand")
+        page.get_by_label("Sizes").fill("half")
+        page.get_by_role("button", name="Continue to preview").click()
+        expect(page.get_by_role("alert")).to_contain_text("a stage is a count or a percentage")
+        picture(page, "wizard-policy")
+        page.get_by_label("Sizes").fill("1")
+        page.get_by_role("button", name="Continue to preview").click()
+        expect(page.get_by_role("heading", name="2 devices would be given version V2.0")).to_be_visible()
+        expect(page.get_by_text("1, then 1 devices")).to_be_visible()
+        picture(page, "wizard-preview")
+        page.get_by_role("button", name="Create the campaign").click()
+        expect(page.get_by_role("heading", name="by hand")).to_be_visible()
+        expect(page.get_by_role("status")).to_have_text("The campaign is made.")
+
+
+def test_a_campaign_is_paused_and_resumed(served, chromium):
+    """By the keyboard; another page that shows it follows, and says so to who listens."""
+    campaign = served.begun("pause-1", "pause-2")
+    with looking(served, chromium) as page, looking(served, chromium) as other:
+        for each in (page, other):
+            each.goto(f"{served.url}/campaigns/{campaign}")
+            expect(each.locator("#live")).to_have_text("Live")
+        page.locator("summary", has_text="Pause").focus()
+        page.keyboard.press("Enter")
+        page.get_by_label("Why").fill("night")
+        page.keyboard.press("Enter")
+        expect(page.locator("#live_state")).to_contain_text("Paused")
+        expect(page.locator("#live_state")).to_contain_text("night")
+        expect(other.locator("#live_state")).to_contain_text("Paused")
+        expect(other.locator("#announce")).to_have_text("Campaign paused")
+        page.get_by_role("button", name="Resume").press("Enter")
+        expect(other.locator("#live_state")).to_contain_text("Running")
+
+
+def test_cells_fill_to_their_limits_while_one_looks(served, chromium):
+    """The grid and the queue beside it change without being loaded again; the focus stays where it is."""
+    with looking(served, chromium) as page:
+        page.goto(f"{served.url}/cells")
+        page.evaluate("window.loaded = 1")
+        grid = page.locator("#live_grid")
+        expect(grid.locator(".cell")).to_have_count(3)
+        expect(grid.locator(".fulltext").first).to_be_visible()
+        expect(grid.locator(".queue", has_text="wait").first).to_be_visible()
+        page.locator(".cell a").nth(1).focus()
+        name = page.locator(".cell a").nth(1).inner_text()
+        before = grid.inner_text()
+        tasks = served.ask(lambda: served.server.tasks(served.campaign))
+        waiting = next(task.id for task in tasks if task.state is State.WAIT_SLOT)
+        served.ask(lambda: served.server.cancel_task(waiting))
+        expect(grid).not_to_have_text(before, use_inner_text=True)
+        assert page.evaluate("window.loaded") == 1
+        expect(page.locator(".cell a", has_text=name)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"Cell {name}")).to_be_visible()
+        expect(page.locator("#live_slots tbody tr")).to_have_count(4)
+
+
+def test_the_page_of_a_device_tells_where_it_stands(served, chromium):
+    """The sentence, the blocks it was served and how fast, and what happened, as it happens."""
+    with looking(served, chromium) as page:
+        page.goto(f"{served.url}/campaigns/{served.campaign}?state=downloading")
+        page.locator("#live_tasks a.name").first.click()
+        expect(page.locator(".sentence")).to_contain_text("until")
+        expect(page.locator(".served")).to_contain_text("served")
+        served_before = page.locator(".served").inner_text()
+        expect(page.locator("#live_why")).not_to_contain_text(served_before, use_inner_text=True)
+        expect(page.locator(".timeline tbody tr").first).to_be_visible()
+        page.get_by_label("Group").fill("north")
+        page.get_by_role("button", name="Save labels").click()
+        expect(page.get_by_role("status")).to_contain_text("group north")
+
+
+def test_a_hostile_name_is_text(served, chromium):
+    """One that a device has registered by, and one that a campaign names: every sign of them is seen."""
+    options = [
+        (11, b"rd"),
+        (12, b"\x28"),
+        (15, b"ep=" + HOSTILE.encode()),
+        (15, b"lt=86400"),
+        (15, b"lwm2m=1.1"),
+    ]
+    register = Message(
+        type=CON, code=POST, message_id=7, token=b"t", options=tuple(options), payload=b"</1/0>,</5/0>"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.settimeout(10)
+        device.connect(("127.0.0.1", served.server.port))
+        device.send(register.encode())
+        assert device.recv(2048)[1] == 0x41  # 2.01 Created
+    with looking(served, chromium) as page:
+        page.goto(f"{served.url}/devices?endpoint_prefix=%3C")
+        link = page.locator("table a.name")
+        expect(link).to_have_text(HOSTILE)
+        link.click()
+        expect(page.locator("h1")).to_have_text(HOSTILE)
+        expect(page).to_have_title(re.compile("^<script>"))
+        expect(page.locator("#live_timeline")).to_contain_text("registered")
+        page.goto(f"{served.url}/campaigns/{served.begun(TURNED)}")
+        expect(page.locator("#live_tasks a.name")).to_have_text("urn:dev:\\u202egnp.\\n<b>")
+        page.locator("#live_tasks a.name").click()
+        expect(page.locator("h1")).to_have_text("urn:dev:\\u202egnp.\\n<b>")
+
+
+def test_the_keyboard_reaches_everything(served, chromium):
+    """The first stop leads past the navigation; the theme is chosen, and kept."""
+    with looking(served, chromium, color_scheme="light") as page:
+        page.goto(f"{served.url}/settings")
+        page.keyboard.press("Tab")
+        expect(page.locator(".skip")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+        background = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(background)
+        page.get_by_label("Theme").select_option("Dark")
+        assert page.evaluate(background) != light
+        page.reload()
+        assert page.evaluate(background) != light
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_pictures(served, chromium, theme):
+    """Of every kind of page, kept for people to look at; none is wider than the window."""
+    pages = {
+        "overview": "/",
+        "campaigns": "/campaigns",
+        "campaign": f"/campaigns/{served.campaign}",
+        "wizard": f"/campaigns/new?package={served.package.hex()}",
+        "cells": "/cells",
+        "devices": "/devices",
+        "device": "/devices/urn%3Adev%3Aheadgate-00000",
+        "packages": "/packages",
+        "settings": "/settings",
+        "api": "/docs",
+    }
+    with looking(served, chromium, color_scheme=theme) as page:
+        for name, path in pages.items():
+            page.goto(served.url + path)
+            picture(page, f"{name}-{theme}")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
