@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from headgate.cli.demo import pauses
 from headgate.cli.demo.batch import BATCH, BATCH_STAGE, batch_of, in_stages, made, sizes_of, stages_of
 from headgate.cli.demo.orders import orders_of
 from headgate.cli.demo.pauses import Pause, pause_wrongs
+from headgate.cli.demo.rehearsal import UNREAD_MAX_BYTES, behind_s
 from headgate.fleet.outcome import Interval
 from headgate.fleet.population import Population
+from headgate.upgrade.campaign import CampaignState, Hold
 from headgate.upgrade.stages import Gate, Stage, StageCounts, Verdict, gate, sized
-from headgate.upgrade.task import Kind
+from headgate.upgrade.task import Kind, State
 
 
 def population(devices: int = 400, faulty: float = 0.05) -> Population:
@@ -117,3 +123,111 @@ def test_a_pause_is_judged():
     assert "in stage 2, and did so in 3" in wrongs(Pause(3, "", resumed_s=90.0))[0]
     assert "7 devices of later stages had begun" in wrongs(Pause(2, "", begun_later=7, resumed_s=90.0))[0]
     assert pause_wrongs([good], stages, [late], "it") == ["it: paused itself in stage 2 (8 of 30 failed)"]
+
+
+class Held:
+    """A campaign that is paused until it is resumed, with its status; and who shows and resumes it."""
+
+    def __init__(self, downloading: int = 1) -> None:
+        self.states = {State.DOWNLOADING: downloading, State.SUCCESS: 5, State.WAIT_SLOT: 2, State.CREATED: 9}
+        self.state, self.hold = CampaignState.PAUSED, Hold.ERRORS
+        self.said: list[str] = []
+        self.resumed_by: list[str] = []
+
+    async def status(self, server: object) -> SimpleNamespace:
+        stages = [StageCounts(devices=7, begun=7), StageCounts(devices=8, begun=8), StageCounts(devices=9)]
+        campaign = SimpleNamespace(
+            id="c-1", name="firmware", state=self.state, hold=self.hold, stage=2, reason="8 of 30 failed"
+        )
+        return SimpleNamespace(campaign=campaign, counts=SimpleNamespace(states=self.states), stages=stages)
+
+    async def resume_campaign(self, campaign_id: str, *, by: str) -> None:
+        self.resumed_by.append(by)
+        self.state, self.hold = CampaignState.RUNNING, None
+
+    def says(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def now(self) -> float:
+        return 50.0
+
+
+@pytest.fixture
+def held(monkeypatch) -> Held:
+    """One that is looked at whenever the operator is asked to."""
+    monkeypatch.setattr(pauses, "LOOK_EVERY_S", 0.0)
+    return Held()
+
+
+def operator_of(held: Held, *, person: bool) -> Any:
+    return pauses.Operator(held, held, held, held, person=person)
+
+
+def test_the_operator_resumes_when_nobody_holds_a_slot(run, held):
+    """And not before: whoever has one goes on to its end."""
+
+    async def main() -> None:
+        operator = operator_of(held, person=False)
+        await operator.look()
+        await operator.look()
+        assert held.resumed_by == []
+        assert len(held.said) == 1
+        assert "paused itself in stage 2: 8 of 30 failed. 9 devices of later stages" in held.said[0]
+        held.states[State.DOWNLOADING] = 0
+        await operator.look()
+        await operator.look()
+        assert held.resumed_by == [pauses.OPERATOR]
+        [pause] = operator.pauses
+        assert (pause.stage, pause.begun_later, pause.resumed_s) == (2, 0, 50.0)
+
+    run(main())
+
+
+def test_a_person_is_left_the_time_to_resume(run, held, monkeypatch):
+    """It is said how; and who does not is done without."""
+
+    async def main() -> None:
+        held.states[State.DOWNLOADING] = 0
+        operator = operator_of(held, person=True)
+        await operator.look()
+        assert "`headgate campaign resume c-1`; else the demo does in 45 s" in held.said[1]
+        assert held.resumed_by == []
+        monkeypatch.setattr(pauses, "PERSON_S", 0.0)
+        await operator.look()
+        assert held.resumed_by == [pauses.OPERATOR]
+
+    run(main())
+
+
+def test_a_person_may_be_faster(run, held):
+    """Then it went on at some time after it was last seen paused."""
+
+    async def main() -> None:
+        operator = operator_of(held, person=True)
+        await operator.look()
+        held.state, held.hold = CampaignState.RUNNING, None
+        await operator.look()
+        assert held.resumed_by == []
+        assert "resumed by someone else" in held.said[-1]
+        assert operator.pauses[0].resumed_s == 50.0
+
+    run(main())
+
+
+def test_what_an_operator_has_paused_is_left_to_him(run, held):
+    """It did not pause itself."""
+
+    async def main() -> None:
+        held.hold, held.states = Hold.OPERATOR, {State.CREATED: 1}
+        operator = operator_of(held, person=False)
+        await operator.look()
+        assert (operator.pauses, held.resumed_by, held.said) == ([], [], [])
+
+    run(main())
+
+
+@pytest.mark.parametrize(("unread", "wanted"), [(0, 0.75), (UNREAD_MAX_BYTES, 0.75), (1 << 20, math.inf)])
+def test_time_waits_for_the_socket_the_store_and_the_devices(unread, wanted):
+    """Whoever is furthest behind counts; nobody can say how long datagrams have waited."""
+    server = SimpleNamespace(unread_bytes=unread, committing_s=0.75)
+    assert behind_s(SimpleNamespace(behind_s=0.25), server) == wanted

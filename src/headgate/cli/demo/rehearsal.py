@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import signal
 import time
@@ -24,6 +25,7 @@ from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
 from headgate.server import Server, TaskStatus
+from headgate.server.house import uncollected
 from headgate.upgrade.task import Kind, State
 
 VERSION = "V1.0"
@@ -71,7 +73,9 @@ class Demo:
             clock = PacedClock(self.speed)
             population = self._population()
             make = batch.made if self.bad_batch else Population.make
-            devices = make(population, clock.now())
+            with uncollected():
+                devices = make(population, clock.now())
+                gc.freeze()  # they stay: to look through them again and again is what a demo has no time for
             async with Server(self._config(Path(folder)), clock=clock) as server:
                 fleet = Fleet(
                     devices,
