@@ -87,10 +87,12 @@ class Demo:
                 http = await server.serve_http()
                 show.began(self, server, fleet, folder)
                 show.doors(http.url, http.login_url(LINK_LASTS_S), http.token_file)
+                # Before the first device is switched on, so that it is upgraded as soon as it is heard.
+                placed = await self._place(server, fleet)
                 async with fleet:
                     clock.start(lambda: behind_s(fleet, server))
                     try:
-                        verdict, placed = await self._upgrade(server, fleet, clock, show)
+                        verdict = await self._upgrade(server, fleet, clock, show, placed)
                     finally:
                         clock.stop()
                     show.ended(verdict, clock)
@@ -128,12 +130,15 @@ class Demo:
             }
         )
 
-    async def _upgrade(
-        self, server: Server, fleet: Fleet, clock: PacedClock, show: Show
-    ) -> tuple[Verdict, Sequence[Placed]]:
-        """The campaigns, from the first order to the last device's end."""
+    async def _place(self, server: Server, fleet: Fleet) -> list[Placed]:
+        """Make the campaigns."""
         orders = orders_of(fleet.devices, version=TARGET_VERSION, size_bytes=self.size_bytes, seed=self.seed)
-        placed = [await place(server, order) for order in orders]
+        return [await place(server, order) for order in orders]
+
+    async def _upgrade(
+        self, server: Server, fleet: Fleet, clock: PacedClock, show: Show, placed: Sequence[Placed]
+    ) -> Verdict:
+        """The campaigns, to the last device's end."""
         operators = [
             Operator(server, clock, show, each, person=show.is_terminal and not self.exit)
             for each in placed
@@ -149,11 +154,11 @@ class Demo:
             order = operator.placed.order
             own = [device for device in fleet.devices if kind_of(device) is order.kind]
             wrongs += pause_wrongs(operator.pauses, order.stage_of, own, f"the {order.name} campaign")
-        verdict = verdict_of(
+        return verdict_of(
             fleet.devices,
             tasks[False],
             tasks[True],
-            digests={order.kind: order.digest for order in orders},
+            digests={each.order.kind: each.order.digest for each in placed},
             version=TARGET_VERSION,
             limits={"0": limits.class_0, "1": limits.class_1, "2": limits.class_2, "U": limits.unknown},
             contention=contention,
@@ -161,7 +166,6 @@ class Demo:
             pauses=[pause.reason for each in operators for pause in each.pauses],
             wrongs=wrongs,
         )
-        return verdict, placed
 
     async def _watch(
         self,
