@@ -131,6 +131,7 @@ class Held:
     def __init__(self, downloading: int = 1) -> None:
         self.states = {State.DOWNLOADING: downloading, State.SUCCESS: 5, State.WAIT_SLOT: 2, State.CREATED: 9}
         self.state, self.hold = CampaignState.PAUSED, Hold.ERRORS
+        self.order = SimpleNamespace(endpoints=["a", "z"])
         self.said: list[str] = []
         self.resumed_by: list[str] = []
 
@@ -191,6 +192,7 @@ def test_a_person_is_left_the_time_to_resume(run, held, monkeypatch):
         operator = operator_of(held, person=True)
         await operator.look()
         assert "`headgate campaign resume c-1`; else the demo does in 45 s" in held.said[1]
+        assert "`headgate device explain z`" in held.said[1]
         assert held.resumed_by == []
         monkeypatch.setattr(pauses, "PERSON_S", 0.0)
         await operator.look()

@@ -87,6 +87,8 @@ class Demo:
                 http = await server.serve_http()
                 show.began(self, server, fleet, folder)
                 show.doors(http.url, http.login_url(LINK_LASTS_S), http.token_file)
+                if show.is_terminal and not self.exit:
+                    show.variables(variables(server))
                 # Before the first device is switched on, so that it is upgraded as soon as it is heard.
                 placed = await self._place(server, fleet)
                 async with fleet:
@@ -97,7 +99,7 @@ class Demo:
                         clock.stop()
                     show.ended(verdict, clock)
                     if not self.exit and show.is_terminal:
-                        show.next_steps(next_steps(fleet, placed), variables(server))
+                        show.next_steps(next_steps(fleet, placed))
                         await self._linger(server, show)
         return 0 if verdict.good else 1
 
@@ -255,7 +257,7 @@ def next_steps(fleet: Fleet, placed: Sequence[Placed]) -> dict[str, str]:
     endpoint = next((each.endpoint for each in told if each.fault == batch.BATCH), told[0].endpoint)
     return {
         f"headgate campaign show {campaign_id}": "its stages, their gates, and who ended how",
-        f"headgate device explain {endpoint}": "why a device stands where it stands",
+        f"headgate device explain {endpoint}": "whether a device has anything to do, and what it waits for",
         f"headgate device timeline {endpoint}": "all that happened to it, step by step",
     }
 

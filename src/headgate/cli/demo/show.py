@@ -163,11 +163,15 @@ class Show:
         self._console.print(f"Console: {console} (once)", highlight=False, soft_wrap=True, markup=False)
         self._console.print(f"API: {url}/api/v1, its token in {token_file}", highlight=False, soft_wrap=True)
 
-    def next_steps(self, steps: Mapping[str, str], variables: Mapping[str, str | Path]) -> None:
-        """Say what one can do now: commands, each by what it shows, and what they are to find set."""
-        self._console.print("What to try next, in another terminal:")
-        for name, value in variables.items():
+    def variables(self, values: Mapping[str, str | Path]) -> None:
+        """Say what commands are to find in their environment."""
+        self._console.print("For `headgate campaign`, `device` and the like in another terminal:")
+        for name, value in values.items():
             self._console.print(f"  export {name}={value}", highlight=False, soft_wrap=True, markup=False)
+
+    def next_steps(self, steps: Mapping[str, str]) -> None:
+        """Say what one can do now: commands, each with what it shows."""
+        self._console.print("What to try next, in another terminal with the environment named above:")
         for command, shows in steps.items():
             self._console.print(f"  {command}   # {shows}", highlight=False, soft_wrap=True, markup=False)
 
