@@ -2,7 +2,7 @@
 
 Prints one JSON line when it serves, then answers each command line on its standard input with another, and
 ends with its input. Kinds: `floor` (fleet/echo, one thread), `edge` (headgate.Edge), `orchestrator`
-(headgate.Server with a campaign), `aiocoap`.
+(headgate.Server with a campaign), `api` (the same as `headgate serve` has it, with its API), `aiocoap`.
 """
 
 from __future__ import annotations
@@ -146,6 +146,90 @@ async def serve_orchestrator(body: Path, folder: Path, threads: int, devices: in
             say(blocks=stats.edge.blocks, tasks=stats.tasks, **stats.pump)
 
 
+class Beat:
+    """How long the loop does not come round: wall time, and CPU of its thread alone."""
+
+    EVERY_S = 0.001
+
+    def __init__(self) -> None:
+        self._late_s: list[float] = []
+        self._spent_s: list[float] = []
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            begun_s, begun_cpu_s = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(self.EVERY_S)
+            self._late_s.append(time.perf_counter() - begun_s - self.EVERY_S)
+            self._spent_s.append(time.thread_time() - begun_cpu_s)
+
+    def told(self) -> dict[str, float]:
+        """Since it was asked last, in milliseconds."""
+        late, spent = sorted(self._late_s), sorted(self._spent_s)
+        self._late_s, self._spent_s = [], []
+        return {
+            "loop_p99_ms": late[len(late) * 99 // 100] * 1e3,
+            "loop_max_ms": late[-1] * 1e3,
+            "loop_cpu_p99_ms": spent[len(spent) * 99 // 100] * 1e3,
+            "loop_cpu_max_ms": spent[-1] * 1e3,
+        }
+
+
+async def serve_api(body: Path, folder: Path, threads: int) -> None:
+    """A server with its API, and grants of one package; a line on its input asks how its loop came round."""
+    import gc
+
+    from headgate.cli.serve import Settled
+    from headgate.server import Config, Server
+    from headgate.server.house import uncollected
+
+    coap = {"host": HOST, "port": 0, "threads": threads, "receive_buffer_bytes": RECEIVE_BUFFER_BYTES}
+    config = Config(
+        coap={**coap, "smallest_block": 32},  # 30 MB have more than 2**20 blocks of 16
+        store={"directory": folder},
+        http={"port": 0},
+        log={"level": "warning"},
+    )
+    with uncollected():
+        server = Server(config)
+        await server.start()
+        gc.freeze()
+    package = await server.add_package(body, version="V1.1")
+    await server.serve_http()
+    downloads = server._in.packages.downloads
+    keys = []
+    for number in range(DOWNLOADING):
+        downloads.grant(f"{DEVICE}{number}", package.pid)
+        keys.append(downloads.uri(f"{DEVICE}{number}", package.pid).rpartition("/")[2])
+    serving = [each.native_id for each in threading.enumerate() if "listener" in each.name]
+    beat = Beat()
+    loop = asyncio.get_running_loop()
+    beating = loop.create_task(beat.run())
+
+    async def settle() -> None:
+        settled = Settled(0)
+        while True:
+            await asyncio.sleep(1.0)
+            settled.look(server.stats.tasks)
+
+    settling = loop.create_task(settle())
+    say(
+        port=server.port,
+        path=keys[0],
+        keys=keys,
+        serving=serving,
+        url=f"{server.http.url}/api/v1",
+        token=server.http.token_file.read_text().strip(),
+        pid=package.pid.hex(),
+        devices=server.stats.devices,
+    )
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        say(tasks=server.stats.tasks, commits=server.stats.pump.get("commits", 0), **beat.told())
+    beating.cancel()
+    settling.cancel()
+    await server.close()
+
+
 COMMANDS = {"churn": churn, "block": block_loop, "counters": counters}
 
 
@@ -172,7 +256,7 @@ async def serve_aiocoap(content: bytes) -> None:
 def main() -> None:
     """Serve as the command line says."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("kind", choices=("floor", "edge", "orchestrator", "aiocoap"))
+    arguments.add_argument("kind", choices=("floor", "edge", "orchestrator", "api", "aiocoap"))
     arguments.add_argument("--body", type=Path)
     arguments.add_argument("--folder", type=Path)
     arguments.add_argument("--devices", type=int, default=0)
@@ -192,6 +276,10 @@ def main() -> None:
         import uvloop
 
         uvloop.run(serve_orchestrator(given.body, given.folder, given.threads, given.devices))
+    elif given.kind == "api":
+        import uvloop
+
+        uvloop.run(serve_api(given.body, given.folder, given.threads))
     else:
         import uvloop
 

@@ -42,10 +42,12 @@ def test_a_dry_run_names_the_devices_and_makes_nothing(operator, pid):
     said = operator.get("campaign", "create", "--package", pid, "--prefix", "d", "--dry-run", "--limit", 2)
     assert said.lines == ["d1", "d2"]
     assert "it would be for 3 devices" in said.err
+    assert "forecast: all are through after " in said.err
+    assert "assumed: " in said.err
     assert "--limit" in said.err
     said = operator.get("campaign", "create", "--package", pid, "--all", "--dry-run", "--json", "--limit", 0)
     count, *rest = said.jsons
-    assert count["devices"] == 4
+    assert count["devices"] == count["forecast"]["devices"] == 4
     assert [each["endpoint"] for each in rest] == ["d1", "d2", "d3", "other"]
     assert operator.get("campaign", "list").out == there
 

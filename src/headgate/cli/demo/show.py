@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,7 +47,8 @@ CELLS_SHOWN = 24
 RATE_LOOKS = 6
 
 STAGES: Mapping[str, tuple[State, ...]] = {
-    "not online yet": (State.CREATED, State.WAIT_ONLINE),
+    "waits for its stage": (State.CREATED,),
+    "not online yet": (State.WAIT_ONLINE,),
     "version and radio asked": (State.QUERY_VERSION, State.SUBSCRIBE, State.QUERY_RADIO, State.QUERY_CELL),
     "waits for a slot": (State.WAIT_SLOT,),
     "has a slot, prepares": (
@@ -152,6 +154,14 @@ class Show:
             f"{demo.speed:g} times as fast as life (seed {demo.seed}).",
             highlight=False,
         )
+
+    def doors(self, url: str, console: str, token_file: Path | None) -> None:
+        """Say where people and programs get in."""
+        if self.json:
+            self._print("http", url=url, console=console, token_file=str(token_file))
+            return
+        self._console.print(f"Console: {console} (once)", highlight=False, soft_wrap=True, markup=False)
+        self._console.print(f"API: {url}/api/v1, its token in {token_file}", highlight=False, soft_wrap=True)
 
     def look(self, sight: Sight) -> None:
         """Show how it stands."""

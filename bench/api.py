@@ -1,0 +1,235 @@
+"""How long devices wait for blocks while the API takes an upload, and while a campaign is made of a whole fleet.
+
+One server with its API, as `headgate serve` has it. Virtual devices ask for blocks at a fixed rate; first
+nothing else happens, then packages are uploaded one after the other, then a campaign for all devices of the
+store is made, begins, and is stopped. Before each of these comes a calm slice, to which it is held.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bench.peers import Load, Server, start
+from bench.servers import DOWNLOADING
+from headgate.store import tables
+from headgate.store.batch import Batch
+from headgate.store.database import Database
+
+RATE = 10_000.0  # blocks a second: a sixth of what one core serves
+SLICE_S = 0.2
+ROWS = 10_000  # of a transaction
+MAKING_MAX_S = 600.0
+ADDRESS = struct.pack("<H", 2) + struct.pack(">HI8x", 9, 0x7F000001)
+
+
+def fill(folder: Path, devices: int) -> None:
+    """That many registered devices, all asleep: nothing is sent to them."""
+    now = time.time()
+    database = Database.open(f"sqlite:///{folder}/headgate.db")
+    for first in range(0, devices, ROWS):
+        batch = Batch()
+        for number in range(first, min(first + ROWS, devices)):
+            row = {"endpoint": f"urn:imei:86{number:013d}", "location": f"{number:022d}"}
+            row |= {"registered_s": now, "expires_s": now + 86_400, "lifetime_s": 86_400, "heard_s": now}
+            row |= {"lwm2m_version": "1.1", "binding": "UQ", "queue_mode": True, "links": "</5/0>"}
+            row |= {"version": "V1", "address": ADDRESS, "control": b""}
+            batch.put(tables.devices, row)
+        database.commit(batch)
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, quick: bool) -> tuple[Path, int]:
+    """A data directory to copy, and how many devices are in it."""
+    folder = tmp_path_factory.mktemp("fleet")
+    devices = 20_000 if quick else 1_000_000
+    fill(folder, devices)
+    return folder, devices
+
+
+@dataclass
+class Seen:
+    """What was measured of one slice of time."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_us: float
+    seconds: float
+    loop: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """For the report."""
+        told = {
+            "p50_ms": self.p50_ms,
+            "p99_ms": self.p99_ms,
+            "max_ms": self.max_ms,
+            "cpu_us_per_block": self.cpu_us,
+            "s": self.seconds,
+            **self.loop,
+        }
+        return {f"{name} {key}": value for key, value in told.items()}
+
+
+class Watch:
+    """Blocks at a fixed rate, and what that is like for who asks for them."""
+
+    def __init__(self, server: Server, load: Load) -> None:
+        self._server = server
+        self._load = load
+        self.facts: dict[str, Any] = {}
+
+    def during(self, going_on: Callable[[], bool]) -> Seen:
+        """As long as it goes on, looked at between slices."""
+        downloader = self._load.downloader
+        downloader.run(SLICE_S)
+        self._asked()
+        downloader.latency_reset()
+        blocks, cpu_s, begun_s = downloader.stats.blocks, self._server.cpu_s(), time.perf_counter()
+        downloader.run(SLICE_S)
+        while going_on():
+            downloader.run(SLICE_S)
+        seconds = time.perf_counter() - begun_s
+        blocks = downloader.stats.blocks - blocks
+        assert not downloader.stats.failed
+        return Seen(
+            downloader.latency(0.5) * 1e3,
+            downloader.latency(0.99) * 1e3,
+            downloader.latency(1.0) * 1e3,
+            (self._server.cpu_s() - cpu_s) / blocks * 1e6,
+            seconds,
+            self._asked(),
+        )
+
+    def calm(self, seconds: float) -> Seen:
+        """For so long."""
+        until_s = time.perf_counter() + seconds
+        return self.during(lambda: time.perf_counter() < until_s)
+
+    def beside(self, name: str, calm_s: float, work: Callable[[], None], at_most_s: float) -> float:
+        """The ratio of p99 beside some work to calm; what was seen is in `facts`."""
+        calm = self.calm(calm_s)
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:
+                failed.append(error)
+
+        working = threading.Thread(target=run)
+        until_s = time.perf_counter() + at_most_s
+        working.start()
+        busy = self.during(lambda: working.is_alive() and time.perf_counter() < until_s)
+        working.join()
+        if failed:
+            raise failed[0]
+        self.facts |= calm.facts(f"before {name}") | busy.facts(name)
+        self.facts[f"{name} ratio_p99"] = busy.p99_ms / calm.p99_ms
+        return busy.p99_ms / calm.p99_ms
+
+    def _asked(self) -> dict[str, Any]:
+        self._server.command("loop")
+        return self._server.answer()
+
+
+class Operator:
+    """Who uses the API."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=300)
+
+    def upload(self, size: int, version: str) -> None:
+        """A package of so many bytes."""
+        content = version.encode() * (size // len(version) + 1)
+        answer = self._http.post(
+            "/packages", files={"file": ("body", content[:size])}, data={"version": version}
+        )
+        assert answer.status_code == 201, answer.text
+
+    def create(self, pid: str) -> str:
+        """A campaign for all devices; its id."""
+        wanted = {"name": "all", "package": pid, "targets": {"all": True}}
+        answer = self._http.post("/campaigns", json=wanted)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]  # type: ignore[no-any-return]
+
+    def created(self, campaign_id: str, devices: int) -> None:
+        """Wait until all of its tasks are there."""
+        while True:
+            status = self._http.get(f"/campaigns/{campaign_id}").json()
+            if status["state"] != "creating":
+                assert status["devices"] == devices
+                return
+            time.sleep(0.2)
+
+    def stop(self, campaign_id: str) -> None:
+        """Cancel it; it is all over when this returns, or at the bound."""
+        answer = self._http.post(f"/campaigns/{campaign_id}/stop")
+        assert answer.status_code == 200, answer.text
+        until_s = time.perf_counter() + MAKING_MAX_S
+        while time.perf_counter() < until_s:
+            if self._http.get(f"/campaigns/{campaign_id}").json()["ended_s"] is not None:
+                return
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """Let go."""
+        self._http.close()
+
+
+@pytest.mark.benchmark(group="latency")
+@pytest.mark.parametrize("threads", [1, 0])
+def bench_beside_the_api(
+    benchmark: Any,
+    fleet: tuple[Path, int],
+    body: bytes,
+    body_file: Path,
+    tmp_path: Path,
+    threads: int,
+    quick: bool,
+) -> None:
+    """Blocks of 512 bytes to 64 devices beside uploads, and beside a campaign as it is made and stopped."""
+    folder, devices = fleet
+    shutil.copytree(folder, tmp_path / "data")
+    upload_bytes, uploads, calm_s = (3 << 20, 1, 0.5) if quick else (30 << 20, 5, 5.0)
+    command = ("api", "api", "--body", body_file, "--folder", tmp_path / "data", "--threads", threads)
+    with start(*command) as server:
+        facts = server.facts
+        assert facts["devices"] == devices
+        operator = Operator(facts["url"], facts["token"])
+        with Load(server, body, path=facts["keys"], devices=DOWNLOADING, szx=5, rate=RATE) as load:
+            watch = Watch(server, load)
+
+            def upload() -> None:
+                for number in range(uploads):
+                    operator.upload(upload_bytes, f"V{number}.7")
+
+            def make() -> None:
+                made.append(operator.create(facts["pid"]))
+                operator.created(made[0], devices)
+
+            def measured() -> None:
+                worst.append(watch.beside("upload", calm_s, upload, MAKING_MAX_S))
+                worst.append(watch.beside("making", calm_s, make, MAKING_MAX_S))
+                began = watch.calm(calm_s)
+                watch.facts |= began.facts("beginning")
+                watch.beside("stopping", calm_s, lambda: operator.stop(made[0]), MAKING_MAX_S)
+
+            made: list[str] = []
+            worst: list[float] = []
+            benchmark.pedantic(measured, rounds=1)
+        operator.close()
+    benchmark.extra_info.update(
+        ratio_p99=max(worst), devices=devices, upload_bytes=upload_bytes, **watch.facts
+    )
