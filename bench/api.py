@@ -1,4 +1,4 @@
-"""Does the API block the loop? Latency of blocks while 30 MB are uploaded, and while 1,000,000 tasks are made.
+"""How long devices wait for blocks while the API takes an upload, and while a campaign is made of a whole fleet.
 
 One server with its API, as `headgate serve` has it. Virtual devices ask for blocks at a fixed rate; first
 nothing else happens, then packages are uploaded one after the other, then a campaign for all devices of the

@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, insert
 
 from cli_asking import Operator, register
 from headgate.store.tables import tasks
+from web_asking import settle
 
 HOSTILE = "a/../%2F?#[bold] é"  # no device is let in by a name with control characters
 
@@ -108,6 +109,7 @@ def stand(operator: Operator, endpoint: str, state: str, radio_class: str, queue
     with engine.begin() as connection:
         connection.execute(insert(tasks), row)
     engine.dispose()
+    operator.on_loop(lambda server: settle(server, row))
 
 
 def test_a_cell_shows_who_holds_and_who_waits(operator):

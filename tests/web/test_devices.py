@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from urllib.parse import quote
 
 from cli_asking import register
 from headgate.store import tables
 from headgate.store.batch import Batch
-from headgate.upgrade.radio import Cell, Measurement, RadioClass
-from headgate.upgrade.task import Kind, Plan, State, Task
+from headgate.upgrade.task import State
 from headgate.web.access import Scope
 from peer import eventually
-from web_asking import add, problem
+from web_asking import add, problem, settle
 
 HOSTILE = "<script>alert('x')</script>/\u202e\n%2F"
 
@@ -46,17 +44,6 @@ def task(number: int, state: State, radio_class: str, cell_id: int = 0x1A2B) -> 
         "created_s": 1.0,
         "active": True,
     }
-
-
-def settle(asked, row: dict) -> None:
-    """Have the orchestrator know where that task stands."""
-    plan = Plan(kind=Kind.FIRMWARE, target_version="V2", pid=bytes(8))
-    made = Task.created(id=row["id"], endpoint=row["endpoint"], plan=plan, now=1.0)
-    radio = Measurement(
-        cell=Cell(row["cell_id"], row["smcc"], row["smnc"]), radio_class=RadioClass(row["radio_class"])
-    )
-    stands = replace(made, state=State(row["state"]), radio=radio, queued_s=row["queued_s"])
-    asked.server._in.orchestrator.negotiator.admission.settle(stands)
 
 
 async def put(asked, table, *rows: dict) -> None:
@@ -141,7 +128,7 @@ def test_cells_tell_their_holders_and_their_line(run, api):
             ]
             await put(asked, tables.tasks, *rows)
             for row in rows:
-                settle(asked, row)
+                settle(asked.server, row)
             pages, after = [], {}
             while True:
                 page = (await client.get("/cells", params={"limit": 1} | after)).json()

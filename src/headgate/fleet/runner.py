@@ -211,8 +211,10 @@ class Fleet:
         ready = self._epoll.poll(0, READY_MAX)
         if len(ready) < READY_MAX:
             self._crowded_s = None
-        elif self._crowded_s is None:
-            self._crowded_s = now
+        else:
+            assert self._loop is not None
+            self._crowded_s = now if self._crowded_s is None else self._crowded_s
+            self._loop.call_soon(self._readable)  # to see whether these were all
         for descriptor, _ in ready:
             found = self._readers.get(descriptor)
             if found is None:
