@@ -257,8 +257,8 @@ def next_steps(fleet: Fleet, placed: Sequence[Placed]) -> dict[str, str]:
     endpoint = next((each.endpoint for each in told if each.fault == batch.BATCH), told[0].endpoint)
     return {
         f"headgate campaign show {campaign_id}": "its stages, their gates, and who ended how",
-        f"headgate device explain {endpoint}": "whether a device has anything to do, and what it waits for",
-        f"headgate device timeline {endpoint}": "all that happened to it, step by step",
+        f"headgate device timeline {endpoint}": "all that happened to a device, step by step",
+        f"headgate campaign report {campaign_id} -o report.html": "how it went, as a page with charts",
     }
 
 
