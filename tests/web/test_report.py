@@ -12,9 +12,11 @@ import pytest
 import postgres
 from headgate.store.database import Database
 from headgate.upgrade.advice import ADVICE
+from headgate.upgrade.campaign import CampaignState
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
-from headgate.web.routes.reports import Counted, counted
+from headgate.upgrade.stages import Stage
+from headgate.web.routes.reports import Counted, counted, written
 from report_rows import CAMPAIGN, HOSTILE, T, small_campaign
 from web_asking import problem
 
@@ -95,6 +97,23 @@ def test_the_numbers_are_those_of_counting_by_hand(database):
     ]
 
 
+def test_a_campaign_without_stages_has_one(database):
+    """Of all devices; while it goes on, its time ends now."""
+    whole = CAMPAIGN.evolved(stages=(Stage(devices=5),), ended_s=None, state=CampaignState.RUNNING)
+    found = counted(database, whole, T + 190)
+    assert found.axis == (T, 1.0, 190)
+    assert {number: each.ended[-1] for number, each in found.progress.items()} == {1: 5}
+    assert at(found, found.progress[1].succeeded)(80) == 3
+
+
+def test_time_begins_when_the_campaign_does(database):
+    """One that was made long before its start does not show the days in between."""
+    later = CAMPAIGN.evolved(start_s=T + 50)
+    found = counted(database, later, T + 1000)
+    assert (found.axis.begin_s, found.axis.bin_s * found.axis.bins) == (T + 50, 50)
+    assert found.progress[1].ended[0] == 2  # what was before counts from the beginning
+
+
 def test_lines_that_are_gone_are_said_to_be(database):
     """The event log keeps its newest lines: who was given a slot before them is not known."""
     assert database.forget_events(before_s=T + 18, keep=1000, limit=1000) == 6
@@ -145,7 +164,7 @@ def test_one_report_is_made_at_a_time(run, api, monkeypatch):
             call, second = reader.call, []
 
             async def meanwhile(ask: Callable[..., Any], *args: Any) -> Any:
-                if ask is counted:
+                if ask is written:
                     second.append(await client.get("/campaigns/c/report"))
                 return await call(ask, *args)
 

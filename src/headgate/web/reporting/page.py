@@ -18,7 +18,7 @@ from headgate.web.reporting.drawing import HEADROOM, Box, Plane, levels, times
 TEMPLATES = Path(__file__).parent.parent / "templates"
 ROWS = 20  # of a table over time; all of it is in the JSON
 WIDE = {"width": 860.0, "height": 270.0, "left": 58.0, "bottom": 26.0}
-NARROW = {"width": 400.0, "height": 92.0, "left": 44.0, "bottom": 20.0, "above": 4.0}
+NARROW = {"width": 400.0, "height": 92.0, "left": 52.0, "bottom": 20.0, "above": 4.0}
 STRIP = {"width": 400.0, "height": 46.0}
 CLASSES = {
     "0": "Class 0, hears its cell well",
