@@ -190,13 +190,14 @@ def demo(
     its end a device is switched off.
 
     The firmware goes in stages of 5 %, 25 % and the rest. A quarter of the second is a bad batch, whose
-    update fails: the campaign pauses itself, and says why. On a terminal you have 45 s to resume it, in the console
-    or by `headgate campaign resume`; then the demo does, and with --exit at once.
+    update fails: the campaign pauses itself, and says why. On a terminal you have 45 s to resume it, in the
+    console or by `headgate campaign resume`; then the demo does, and with --exit at once.
 
-    At the end stands who ended how: exit code 0 if every healthy device holds the new version, each fault and
-    the batch ended in their published causes, the campaign paused itself once, in its second stage, and
-    nobody of the third began before it was resumed, no cell held more devices than its limit and no slot lay idle
-    while someone waited; else 1, and what does not hold is named. On a terminal the server stays for a look.
+    At the end stands who ended how: exit code 0 if every healthy device holds the new version, each fault
+    and the batch ended in their published causes, the campaign paused itself once, in its second stage, and
+    nobody of the third began before it was resumed, no cell held more devices than its limit and no slot
+    lay idle while someone waited; else 1, and what does not hold is named. On a terminal the server stays
+    for a look.
 
     All simulated times pass alike, for the server too: its 60 min and 24 h are those of `headgate serve`.
     """
