@@ -101,6 +101,11 @@ class Demo:
                     if not self.exit and show.is_terminal:
                         show.next_steps(next_steps(fleet, placed))
                         await self._linger(server, show)
+                    elif not self.json:
+                        show.says(
+                            "What to try next: `headgate demo` on a terminal, which leaves the pause to you, "
+                            "and the console open at the end; or `headgate serve` and `headgate fleet`."
+                        )
         return 0 if verdict.good else 1
 
     def _population(self) -> Population:
