@@ -150,8 +150,7 @@ class House:
             await asyncio.to_thread(self._restore)
             running = self.orchestrator.roster.running.values()
             await self.packages.downloads.load_wanted([each.campaign.plan.pid for each in running])
-            if self._settled is not None:
-                self._settled.begin()
+            self.settle()
         self.pump.start(self.edge.send)
         self.hooks.start()
         await self.edge.start()
@@ -191,6 +190,11 @@ class House:
                     self.labelled(row.endpoint, product)
 
     # -- between the rooms --
+
+    def settle(self) -> None:
+        """What was built up to now stays: in a process of our own it is not looked through for garbage."""
+        if self._settled is not None:
+            self._settled.begin()
 
     def _committed(self, batch: Batch) -> None:
         self.hooks.committed(batch)

@@ -44,7 +44,7 @@ class Settled:
         self._changed = 0
 
     def begin(self) -> None:
-        """All was restored: it and what serves it stay."""
+        """All was restored, or the API built: that stays."""
         gc.freeze()
 
     def stored(self, batch: Batch) -> None:

@@ -97,6 +97,7 @@ class Server:
         desk = ServerDesk(self, self._in, settings)
         file = self.config.store.directory.absolute() / TOKEN
         self._http = await HttpServer.open(desk, self.config.http, file)
+        self._in.settle()
         return self._http
 
     async def close(self) -> None:
