@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 QUESTIONS = (
     *("codec", "responder", "segments", "exchange", "loopback", "memory"),
-    *("control", "uplinks", "store", "campaigns", "hooks", "idle", "planes", "console", "api"),
+    *("control", "uplinks", "store", "campaigns", "hooks", "idle", "planes", "console", "api", "start"),
 )
 RESULTS = HERE / "results"
 

@@ -1,4 +1,4 @@
-"""Does the API block the loop? Latency of blocks beside an upload of 30 MB, and 1,000,000 tasks made.
+"""How long devices wait for blocks while the API takes an upload, and a campaign is made of a whole fleet.
 
 One server with its API, as `headgate serve` has it. Virtual devices ask for blocks at a fixed rate; first
 nothing else happens, then packages are uploaded one after the other, then a campaign for all devices of the

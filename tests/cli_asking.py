@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from typer.main import get_command
 
 from headgate.cli import app
+from headgate.server import Server
 from headgate.wire.coap import Message
 from peer import Peer
 
@@ -62,6 +64,8 @@ class Operator:
     data: Path
     port: int = 0
     """Where its devices are served."""
+    on_loop: Callable[[Callable[[Server], None]], None] | None = None
+    """Have the server do something, on its own loop."""
 
     def say(self, *arguments: object, stdin: str | None = None, **environment: str) -> Said:
         """Run a command to its end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,9 @@ RUN_BOUND_S = 60.0  # no test waits longer for what does not come
 
 # How many examples each property is tried on: more in CI; EXAMPLES=1000 looks further, EXAMPLES=25 is brief.
 EXAMPLES = int(os.environ.get("EXAMPLES") or (200 if os.environ.get("CI") == "true" else 100))
+
+# What random tests begin with where SEED does not say it: one for all processes that a run is spread over.
+os.environ.setdefault("DRAWN_SEED", str(random.SystemRandom().getrandbits(32)))
 
 # A failure prints the blob that reproduces it. Builds differ in speed (sanitizers), so no deadline.
 # Hypothesis would take the same examples each time where it sees CI; ours looks further with every run.

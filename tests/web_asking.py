@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from headgate.server import Server
+from headgate.upgrade.radio import Cell, Measurement, RadioClass
+from headgate.upgrade.task import Kind, Plan, State, Task
 from headgate.web.access import Scope
 from headgate.web.app import PREFIX, Web
 
@@ -49,3 +51,14 @@ def problem(answer: httpx.Response, status: int, name: str | None = None) -> dic
     assert said["title"]
     assert name is None or said["type"].endswith(f":{name}")
     return said
+
+
+def settle(server: Server, row: dict[str, Any]) -> None:
+    """Have the orchestrator know where the task of that row stands. On the server's loop."""
+    plan = Plan(kind=Kind.FIRMWARE, target_version="V2", pid=bytes(8))
+    made = Task.created(id=row["id"], endpoint=row["endpoint"], plan=plan, now=1.0)
+    radio = Measurement(
+        cell=Cell(row["cell_id"], row["smcc"], row["smnc"]), radio_class=RadioClass(row["radio_class"])
+    )
+    stands = replace(made, state=State(row["state"]), radio=radio, queued_s=row["queued_s"])
+    server._in.orchestrator.negotiator.admission.settle(stands)

@@ -75,6 +75,10 @@ class CommandLimitError(HeadgateError):
     """Too many commands wait for one device; drop those that are not wanted any more, or raise the bound."""
 
 
+class DeviceBusyError(HeadgateError):
+    """A task or a command of maintenance is under way for the device: cancel it, or wait for its end."""
+
+
 class AddressError(HeadgateError, OSError):
     """The UDP address cannot be used: taken, not ours, or not permitted."""
 

@@ -125,7 +125,15 @@ def served(data: Path, population: Population | None = None) -> Iterator[Operato
                 link = LinkSettings(loss=0.0)
                 fleet = Fleet(population.make(), server=address, link=link, seed=population.seed, speed=SPEED)
                 await stack.enter_async_context(fleet)
-            found.append(Operator(http.url, http.token_file.read_text().strip(), data, server.port))
+            loop = asyncio.get_running_loop()
+
+            def on_loop(do: Callable[[Server], None]) -> None:
+                async def doing() -> None:
+                    do(server)
+
+                asyncio.run_coroutine_threadsafe(doing(), loop).result(PATIENCE_S)
+
+            found.append(Operator(http.url, http.token_file.read_text().strip(), data, server.port, on_loop))
             there.set()
             await asyncio.to_thread(over.wait)
 

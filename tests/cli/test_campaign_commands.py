@@ -42,10 +42,12 @@ def test_a_dry_run_names_the_devices_and_makes_nothing(operator, pid):
     said = operator.get("campaign", "create", "--package", pid, "--prefix", "d", "--dry-run", "--limit", 2)
     assert said.lines == ["d1", "d2"]
     assert "it would be for 3 devices" in said.err
+    assert "forecast: all are through after " in said.err
+    assert "assumed: " in said.err
     assert "--limit" in said.err
     said = operator.get("campaign", "create", "--package", pid, "--all", "--dry-run", "--json", "--limit", 0)
     count, *rest = said.jsons
-    assert count["devices"] == 4
+    assert count["devices"] == count["forecast"]["devices"] == 4
     assert [each["endpoint"] for each in rest] == ["d1", "d2", "d3", "other"]
     assert operator.get("campaign", "list").out == there
 
@@ -166,6 +168,24 @@ def test_a_hostile_name_is_no_command_for_a_terminal(operator, pid):
     assert "\\x1b" in operator.refused("campaign", "show", "\x1b[2J", code=1)
     operator.get("campaign", "stop", campaign, "--yes")
     assert operator.get("device", "timeline", ESCAPE, "--json").jsons
+
+
+def test_a_report_is_written_where_it_is_wanted(operator, pid, tmp_path: Path):
+    """To a file, to standard output, or as numbers; a file that cannot be written is told in a line."""
+    campaign = created(operator, pid, "--endpoint", "r")
+    operator.get("campaign", "stop", campaign, "--yes")
+    report = ("campaign", "report", campaign)
+    page = operator.get(*report, "-o", "-").out
+    assert page.rstrip().endswith("</html>")
+    assert "0 of 1 devices run the new version; 1 cancelled." in page
+    (tmp_path / "report.html").write_text("older, and longer" * 10_000)
+    assert operator.get(*report, "--output", tmp_path / "report.html").out == ""
+    assert (tmp_path / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    assert operator.get(*report, "--json").json["stages"][0]["ended"][-1] == 1
+    assert "-o report.html" in operator.refused(*report, code=2)
+    assert "-o report.html" in operator.refused(*report, "--json", "-o", "-", code=2)
+    assert "cannot write" in operator.refused(*report, "-o", tmp_path / "no" / "x.html", code=1)
+    assert "there is no campaign nope" in operator.refused("campaign", "report", "nope", "--json", code=1)
 
 
 def test_a_watch_ends_with_its_campaign(operator, pid):

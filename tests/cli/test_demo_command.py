@@ -38,11 +38,20 @@ def test_every_fault_ends_in_its_cause():
     assert done.stderr == ""
     assert lines[0]["event"] == "started"
     assert lines[0]["kinds"] == {"firmware": 60, "software": 60}
+    assert lines[1]["event"] == "http"
+    assert lines[1]["console"].startswith(lines[1]["url"])
+    assert [line["event"] for line in lines].count("serves") == 1
     assert any(line["event"] == "status" for line in lines)
     assert ended["event"] == "ended"
     assert ended["good"]
     assert ended["violations"] == []
-    for kind, causes in (("firmware", FAULTS), ("software", PCP_FAULTS)):
+    [reason] = ended["pauses"]
+    assert "attempts of stage 2 failed, more than 0.1" in reason
+    said = [line["text"] for line in lines if line["event"] == "said"]
+    assert [reason in text for text in said[:2]] == [True, False]
+    assert "is resumed" in said[1]
+    staged = {**FAULTS, "bad batch": FAULTS["Result 8"]}
+    for kind, causes in (("firmware", staged), ("software", PCP_FAULTS)):
         faults = {each["fault"]: each["published"] for each in ended["faults"] if each["kind"] == kind}
         assert faults == causes
         assert ended["counts"][kind]["executes after confirmation"] == 0
@@ -60,9 +69,13 @@ def test_every_fault_ends_in_its_cause():
 @pytest.mark.parametrize("threads", ["0", "1"])
 def test_a_healthy_fleet_is_told_of_in_words(threads):
     """Without a terminal it is a line now and then, the tables, and the end."""
-    done = demo("--devices", "30", "--cells", "2", "--faulty", "0", "--speed", "1000", "--threads", threads)
+    done = demo(
+        *("--devices", "30", "--cells", "2", "--faulty", "0", "--no-bad-batch"),
+        *("--speed", "1000", "--threads", threads),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("Server on UDP 127.0.0.1:")
+    assert "Console: http://127.0.0.1:" in done.stdout
     assert "30 of 30 devices run the new version" in done.stdout
     assert done.stderr == ""
 
@@ -89,6 +102,7 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
         threads=0,
         json=True,
         exit=True,
+        bad_batch=False,
     )
     assert run(shown.run) == 1
     ended = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -107,6 +121,7 @@ def test_ctrl_c_ends_it_without_a_traceback():
         text=True,
     )
     started = json.loads(process.stdout.readline())
+    assert json.loads(process.stdout.readline())["event"] == "http"
     assert json.loads(process.stdout.readline())["event"] == "status"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_S)

@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, insert
 
 from cli_asking import Operator, register
 from headgate.store.tables import tasks
+from web_asking import settle
 
 HOSTILE = "a/../%2F?#[bold] é"  # no device is let in by a name with control characters
 
@@ -68,6 +69,16 @@ def test_a_device_that_is_not_there_is_said_to_be_so(operator):
     assert "endpoint is empty" in operator.refused("device", "show", "", code=2)
 
 
+def test_a_registration_is_removed(operator):
+    """Whoever has no terminal says --yes; a second time there is nothing left to remove."""
+    register(operator.port, "made up")
+    assert "say --yes" in operator.refused("device", "remove", "made up", code=2)
+    assert operator.get("device", "remove", "made up", "--yes").out == ""
+    assert "no registered device" in operator.refused("device", "remove", "made up", "--yes", code=1)
+    happened = operator.get("device", "timeline", "made up", "--json").jsons
+    assert [each["what"] for each in happened] == ["deregistered", "registered"]
+
+
 def test_cells_have_limits_without_anybody_in_them(operator):
     """And no cell is listed in which nobody holds or waits."""
     assert operator.get("cell", "list").out == ""
@@ -98,6 +109,7 @@ def stand(operator: Operator, endpoint: str, state: str, radio_class: str, queue
     with engine.begin() as connection:
         connection.execute(insert(tasks), row)
     engine.dispose()
+    operator.on_loop(lambda server: settle(server, row))
 
 
 def test_a_cell_shows_who_holds_and_who_waits(operator):

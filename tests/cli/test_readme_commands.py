@@ -46,4 +46,5 @@ def test_an_operators_day(healthy_operator: Operator, tmp_path: Path, monkeypatc
     assert failed.out == ""
     (dry,) = [each for command, each in said.items() if "--dry-run" in command]
     assert len(dry.lines) == 12
+    assert "12 of 12 devices run the new version." in Path("report.html").read_text("utf-8")
     assert len(said) > 10

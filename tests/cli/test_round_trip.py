@@ -30,7 +30,7 @@ def watching(operator: Operator, campaign: str) -> Iterator[subprocess.Popen[str
 
 
 def test_from_the_package_to_the_last_device(fleet_operator: Operator, tmp_path: Path):
-    """Add a package, try dry, create, confirm, watch, pause, explain, resume, retry, look at who failed."""
+    """Add a package, try dry, create, confirm, watch, pause, explain, resume, report, retry."""
     operator = fleet_operator
     file = tmp_path / "fw.bin"
     file.write_bytes(os.urandom(2048))
@@ -78,6 +78,20 @@ def test_from_the_package_to_the_last_device(fleet_operator: Operator, tmp_path:
     happened = operator.get("device", "timeline", failed["endpoint"], "--json").jsons
     assert any(FAILURE in each["detail"] or FAILURE in each["what"] for each in happened)
     assert len(operator.get("campaign", "tasks", campaign, "--state", "success").lines) == 11
+
+    report = operator.get("campaign", "report", campaign, "--json").json
+    assert [each["succeeded"][-1] + each["failed"][-1] for each in report["stages"]] == [3, 9]
+    assert [(each["failure"], each["devices"]) for each in report["causes"]] == [(FAILURE, 1)]
+    (cell,) = report["cells"]["busiest"]
+    assert cell["tasks"] == 12
+    assert sum(each["given"] for each in cell["classes"]) >= 12  # the lines that are really logged
+    for each in cell["classes"]:
+        assert 1 <= max(each["held"]) <= min(each["limit"], 9)
+        assert each["held_s"] > 0
+    assert sum(each["devices"] for each in report["finish"]["classes"]) == 11
+    page = tmp_path / "report.html"
+    assert operator.get("campaign", "report", campaign, "-o", page).out == ""
+    assert "11 of 12 devices run the new version; 1 failed." in page.read_text("utf-8")
 
     again = operator.get("campaign", "create", "--package", pid, "--failed-in", campaign, "--dry-run")
     assert again.lines == [failed["endpoint"]]

@@ -19,6 +19,7 @@ from peer import eventually, loopback_addresses
 from upgrade_server import UpgradeServer
 
 PACKAGE = make_package("V2.0", 24_000, seed=3)
+TURNS_MAX = 100  # of the loop, until what was sent on loopback is read
 
 
 def test_a_fleet_is_upgraded(run):
@@ -214,5 +215,34 @@ def test_a_fleet_lives_by_the_clock_it_is_given(run):
             clock.now_s += 10.0  # through the air
             await eventually(lambda: server.received > 0)
         assert fleet.behind_s == 0.0
+
+    run(main())
+
+
+def test_who_has_not_read_what_came_is_behind(run, monkeypatch):
+    """Two sockets have datagrams, and a turn reads one: the other one is waited for."""
+    monkeypatch.setattr(runner, "READY_MAX", 1)
+    clock = Stepped(wait_s=0.001)
+    devices = Population(devices=2, cells=1, quirky=0.0, power_cuts=0.0, boot_within_s=0.0).make(clock.now())
+
+    async def main() -> None:
+        link = LinkSettings(loss=0.0, latency=False)
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("127.0.0.1", 0))
+        async with Fleet(devices, server=server.getsockname(), link=link, clock=clock) as fleet:
+            await eventually(lambda: fleet.counts["sent"] == 2)
+            addresses = [server.recvfrom(runner.DATAGRAM_MAX)[1] for _ in devices]
+            for address in addresses:
+                server.sendto(b"?", address)
+            for _ in range(TURNS_MAX):
+                await asyncio.sleep(0)
+                if fleet.counts["received"]:
+                    break
+            assert fleet.counts["received"] == 1
+            clock.now_s += 1.0
+            assert fleet.behind_s == 1.0
+            await eventually(lambda: fleet.counts["received"] == 2)
+            await eventually(lambda: fleet.behind_s == 0.0)
+        server.close()
 
     run(main())

@@ -365,6 +365,35 @@ def test_commands_and_tokens_outlive_a_registration(sleeper):
     assert sleeper.lwm2m.sizes()["observations"] == 1
 
 
+def test_a_registration_that_we_end(make_script):
+    """The device is told nothing before it asks: 4.04 to its next Update, and 2.01 to its next Register.
+
+    Where it never comes back there is room for another.
+    """
+    script = make_script(registrations_max=1).register()
+    script.registers(endpoint="other").server("ACK 5.03")
+    assert script.lwm2m.deregister("other", script.now) is None
+    assert script.lwm2m.deregister("nobody", script.now) is None
+    before = script.registration
+    happening = script.lwm2m.deregister(ENDPOINT, script.now)
+    assert (happening.endpoint, happening.before, happening.owed) == (ENDPOINT, before, None)
+    script.confirm(happening).quiet()
+    assert script.lwm2m.deregister(ENDPOINT, script.now) is None
+    assert len(script.lwm2m) == script.lwm2m.sizes()["devices known"] == 0
+    script.updates().server("ACK 4.04")
+    script.register()
+    assert script.registration.location != before.location
+
+
+def test_a_registration_that_we_end_while_its_answer_is_owed(script):
+    """A Register whose commit is under way: it is answered, and its location is gone."""
+    script.registers().tells(Registered)
+    assert script.lwm2m.deregister(ENDPOINT, script.now) is not None
+    script.confirm().server("ACK 2.01")
+    assert len(script.lwm2m) == 0
+    assert not script.awake
+
+
 def test_expiry(make_script):
     """The lifetime, and a grace for an Update that is on its way."""
     script = make_script(grace_s=300.0).register(query=("lt=60",))

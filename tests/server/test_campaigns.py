@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,8 @@ from headgate.errors import (
     HeadgateError,
     PackageError,
 )
+from headgate.store import tables
+from headgate.store.database import Database
 from headgate.upgrade.campaign import CampaignState, Confirm, Hold, RetryPolicy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import Gate, Size
@@ -193,5 +196,43 @@ def test_a_package_that_is_no_plan_is_refused(run, server_of):
                 with pytest.raises(PackageError, match="segment"):
                     await server.add_package(body, version="V2", kind=Kind.SOFTWARE, segment_size_bytes=size)
             assert server.packages() == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("waited", [False, True], ids=["begin", "create"])
+def test_a_server_that_ends_while_it_makes_a_campaign(run, server_of, data, waited):
+    """As at a SIGTERM. The next one goes on making it; whoever waits for all its tasks is told of the end."""
+    endpoints = [f"device-{number}" for number in range(3000)]
+
+    async def main() -> None:
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            orchestrator = server._in.orchestrator
+            orchestrator.settings = replace(orchestrator.settings, work_max=1)  # so that it takes a while
+            if waited:
+                making = asyncio.ensure_future(
+                    server.create_campaign(name="c", package=package.pid, endpoints=endpoints)
+                )
+                await eventually(lambda: server.stats.tasks)
+            else:
+                await server.begin_campaign(name="c", package=package.pid, endpoints=endpoints)
+        if waited:
+            with pytest.raises(RuntimeError, match=r"(?i)the server"):
+                await making
+        database = Database.open(f"sqlite:///{data}/headgate.db")
+        (row,) = database.rows(tables.campaigns, limit=2)
+        made = database.counted(tables.tasks, "campaign_id").get(row["id"], 0)
+        assert (row["state"], made < len(endpoints)) == ("creating", True)
+        database.close()
+        async with server_of() as server:
+            await eventually(lambda: server._in.orchestrator.campaign(row["id"]).made)
+            await server._in.pump.settled()
+            assert (await server.campaign(row["id"])).campaign.state is CampaignState.RUNNING
+            listed, after = [], None
+            while page := await server.tasks(row["id"], after=after, limit=1000):
+                listed += page
+                after = page[-1].id
+            assert [task.endpoint for task in listed] == endpoints
 
     run(main())

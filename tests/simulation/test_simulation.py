@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from simulation.house import Doom
 from simulation.network import FAIR, FOUL
 from simulation.world import End, Scenario, World, describe
 
-SEEDS = [int(os.environ["SEED"])] if os.environ.get("SEED") else [1, random.SystemRandom().getrandbits(32)]
+SEEDS = [int(os.environ["SEED"])] if os.environ.get("SEED") else [1, int(os.environ["DRAWN_SEED"])]
 DEVICES = max(24, min(EXAMPLES // 2, 500))
 KILLS = 2 * DEVICES
 """Campaign after campaign, until there were so many."""

@@ -176,3 +176,21 @@ def test_marks_are_delivered_on_demand(run, serving, catalog, responder, threads
                 assert taken == [("started", index), ("completed", index)]
 
     run(main())
+
+
+def test_what_is_not_received_yet_is_told(run, endpoint_of, responder, threads):
+    """As the kernel accounts it: nothing, more than was sent, and nothing once it is received or closed."""
+
+    async def main() -> None:
+        endpoint = endpoint_of(responder, threads=threads)
+        assert endpoint.unread_bytes == 0
+        with Peer(endpoint.address[1]) as peer:
+            for number in range(8):
+                peer.send(ping(number))
+            assert endpoint.unread_bytes > len(ping(1))
+            endpoint.start()
+            await eventually(lambda: endpoint.unread_bytes == 0)
+            await endpoint.close()
+        assert endpoint.unread_bytes == 0
+
+    run(main())

@@ -67,24 +67,6 @@ def test_work_waits_for_the_commit(tmp_path):
     house.close()
 
 
-def test_killed_while_a_campaign_is_made(tmp_path):
-    """Who wanted it was not told that it exists: nobody is upgraded by half a list."""
-    house = House(tmp_path, settings=OrchestratorSettings(work_max=10))
-    device = house.device()
-    house.run()
-    house.campaign("ep-1", *[f"other-{number}" for number in range(50)])
-    for _ in range(3):
-        house.orchestrator.expire(house.now)
-        house.commit()
-    house.kill()
-    house.run()
-    assert house.check_counters() == {"state cancelled": 30}
-    assert house.rows(tables.campaigns)[0]["state"] == "stopped"
-    assert device.written == []
-    assert house.orchestrator.roster.running == {}
-    house.close()
-
-
 def test_a_stopped_campaign_is_found_among_others_in_pieces(house):
     """Its tasks, each once and let go of when it was taken; what is looked through beside is told as None."""
     house.campaign(*[f"one-{number}" for number in range(PASSED_MAX + 1)])

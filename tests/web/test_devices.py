@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from urllib.parse import quote
 
+from cli_asking import register
 from headgate.store import tables
 from headgate.store.batch import Batch
-from headgate.upgrade.radio import Cell, Measurement, RadioClass
-from headgate.upgrade.task import Kind, Plan, State, Task
-from web_asking import problem
+from headgate.upgrade.task import State
+from headgate.web.access import Scope
+from peer import eventually
+from web_asking import add, problem, settle
 
 HOSTILE = "<script>alert('x')</script>/\u202e\n%2F"
 
@@ -43,17 +44,6 @@ def task(number: int, state: State, radio_class: str, cell_id: int = 0x1A2B) -> 
         "created_s": 1.0,
         "active": True,
     }
-
-
-def settle(asked, row: dict) -> None:
-    """Have the orchestrator know where that task stands."""
-    plan = Plan(kind=Kind.FIRMWARE, target_version="V2", pid=bytes(8))
-    made = Task.created(id=row["id"], endpoint=row["endpoint"], plan=plan, now=1.0)
-    radio = Measurement(
-        cell=Cell(row["cell_id"], row["smcc"], row["smnc"]), radio_class=RadioClass(row["radio_class"])
-    )
-    stands = replace(made, state=State(row["state"]), radio=radio, queued_s=row["queued_s"])
-    asked.server._in.orchestrator.negotiator.admission.settle(stands)
 
 
 async def put(asked, table, *rows: dict) -> None:
@@ -138,7 +128,7 @@ def test_cells_tell_their_holders_and_their_line(run, api):
             ]
             await put(asked, tables.tasks, *rows)
             for row in rows:
-                settle(asked, row)
+                settle(asked.server, row)
             pages, after = [], {}
             while True:
                 page = (await client.get("/cells", params={"limit": 1} | after)).json()
@@ -176,5 +166,48 @@ def test_metrics_are_read_when_they_are_asked_for(run, api):
             assert "headgate_devices 0.0" in lines
             assert "headgate_store_failing_s 0.0" in lines
             assert 'headgate_web_total{what="no token"} 1.0' in lines
+
+    run(main())
+
+
+def test_a_registration_is_removed(run, api):
+    """As if the device had deregistered: 404 from then on, after a restart too; its timeline says by whom."""
+
+    async def main() -> None:
+        async with api() as asked, asked.client(Scope.OPERATE) as client:
+            await asyncio.to_thread(register, asked.server.port, "made up", "urn:imei:1/2")
+            paths = [f"/devices/{quote(name, safe='')}" for name in ("made up", "urn:imei:1/2")]
+            for path in paths:
+                answer = await client.delete(path)
+                assert (answer.status_code, answer.content) == (204, b"")
+                problem(await client.get(path), 404)
+                problem(await client.delete(path), 404)
+            assert asked.server.stats.devices == 0
+            happened = (await client.get(f"{paths[0]}/timeline")).json()["items"]
+            said = [(each["what"], each["detail"]) for each in happened]
+            assert said[0] == ("deregistered", "by operate")
+            assert [what for what, _ in said] == ["deregistered", "registered"]
+        async with api() as asked:
+            assert asked.server.stats.devices == 0
+
+    run(main())
+
+
+def test_a_registration_is_not_removed_under_a_task(run, api):
+    """Problem 409, which names it; when it is cancelled the device may go. Others are not disturbed."""
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client:
+            await asyncio.to_thread(register, asked.server.port, "d")
+            package = await add(client)
+            wanted = {"package": package["pid"], "targets": {"endpoints": ["d"]}}
+            campaign = (await client.post("/campaigns", json=wanted)).json()["id"]
+            await eventually(lambda: "d" in asked.server._in.orchestrator.roster.active)
+            said = problem(await client.delete("/devices/d"), 409)
+            assert f"{campaign}-0000000" in said["detail"]
+            assert (await client.get("/devices/d")).status_code == 200
+            await client.post(f"/campaigns/{campaign}/stop")
+            await eventually(lambda: not asked.server._in.orchestrator.roster.active)
+            assert (await client.delete("/devices/d")).status_code == 204
 
     run(main())

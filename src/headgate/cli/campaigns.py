@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,6 +112,38 @@ def watch_campaign(
     with asked(url, token, data) as client:
         watch = Watch(client, one(campaign_id), campaign_id, json=json)
         raise typer.Exit(run(watch.run))
+
+
+@app.command("report")
+def report_campaign(
+    campaign_id: Id,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write the page; - for standard output."
+        ),
+    ] = None,
+    url: Url = URL,
+    token: Secret = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Write how a campaign went: one page with charts, that needs nothing else; --json: its numbers.
+
+    Progress of each stage, cells against their limits, time to finish by class, and causes of failure with
+    what to do about them. Of a campaign that is under way, as far as it is.
+    """
+    from headgate.cli.report import REPORT_S, write_page
+    from headgate.cli.tables import say_json
+
+    with asked(url, token, data) as client:
+        if (output is None) != json:
+            raise CommandError("say -o report.html, or --json for its numbers", exit_code=WRONG_USAGE)
+        report = client.get(f"{one(campaign_id)}/report", answer_s=REPORT_S)
+        if output is None:
+            say_json(report)
+        else:
+            write_page(report, output)
 
 
 @app.command("edit")

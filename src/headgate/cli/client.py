@@ -130,9 +130,10 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, answer_s: float = ANSWER_S) -> Any:
         """What there is."""
-        return self.object_of(self.ask("GET", path, params=params))
+        timeout = httpx.Timeout(answer_s, connect=CONNECT_S)
+        return self.object_of(self.ask("GET", path, params=params, timeout=timeout))
 
     def post(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """What was made or done."""

@@ -175,6 +175,12 @@ def demo(
         bool,
         typer.Option("--exit", help="End when all is over; on a terminal the server else stays for a look."),
     ] = False,
+    bad_batch: Annotated[
+        bool, typer.Option(help="Firmware in stages, with a batch of devices that makes it pause itself.")
+    ] = True,
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="TCP port of console and API; 0 takes a free one.")
+    ] = 0,
 ) -> None:
     """Upgrade a simulated fleet: server, devices and campaigns of both kinds, in a temporary directory.
 
@@ -202,6 +208,8 @@ def demo(
         threads=threads,
         json=json,
         exit=exit,
+        bad_batch=bad_batch,
+        http_port=http_port,
     )
     with explained():
         raise typer.Exit(run(shown.run))

@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked
+from headgate.cli.options import (
+    MOST,
+    URL,
+    Data,
+    Json,
+    Most,
+    Secret,
+    Url,
+    Yes,
+    asked,
+    confirmed,
+    somebody_is_there,
+)
 from headgate.cli.saying import WRONG_USAGE, CommandError
 
 PATH = "/devices"
@@ -169,3 +181,23 @@ def label_device(
             labels["group"] = group or None
         kept = client.ask("PUT", path, json=labels, headers={"If-Match": there.headers["ETag"]})
         show_one(kept.json(), [column("product"), column("group")], json=json)
+
+
+@app.command("remove")
+def remove_device(
+    endpoint: Endpoint, yes: Yes = False, url: Url = URL, token: Secret = None, data: Data = None
+) -> None:
+    """End a registration, as of a device that will not come back; without a terminal it takes --yes.
+
+    Its labels go, its timeline stays. A device that is there after all registers again. One that has an
+    active task is not removed.
+    """
+    from headgate.cli.client import part
+
+    with asked(url, token, data) as client:
+        path = f"{PATH}/{part(endpoint, 'endpoint')}"
+        if not yes:
+            somebody_is_there()
+            if not confirmed(f"End the registration of {endpoint}?"):
+                raise CommandError("nothing was removed")
+        client.delete(path)

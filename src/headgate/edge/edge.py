@@ -191,6 +191,11 @@ class Edge:
         """Why a listener ended before its time, if one did."""
         return self._bound().failure
 
+    @property
+    def unread_bytes(self) -> int:
+        """What waits in the fullest socket to be received, as the kernel accounts it."""
+        return self._bound().unread_bytes
+
     # -- packages --
 
     async def load(

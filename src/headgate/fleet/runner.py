@@ -108,6 +108,7 @@ class Fleet:
         self._readers: dict[int, tuple[int, int, socket.socket]] = {}  # by file descriptor
         self._heap: list[tuple[float, int]] = []
         self._timer: asyncio.Handle | None = None
+        self._crowded_s: float | None = None  # since when more had datagrams than one turn reads
         self._timer_s = 0.0  # when it calls: a handle for at once cannot say so on every loop
 
     @property
@@ -117,8 +118,13 @@ class Fleet:
 
     @property
     def behind_s(self) -> float:
-        """How late the devices are in doing what is due, by their clock."""
-        return max(0.0, self.now - self._heap[0][0]) if self._heap and self._epoll is not None else 0.0
+        """How late the devices are in doing what is due, or in reading what has come, by their clock."""
+        if self._epoll is None:
+            return 0.0
+        due_s = [self._heap[0][0]] if self._heap else []
+        if self._crowded_s is not None:
+            due_s.append(self._crowded_s)
+        return max(0.0, self.now - min(due_s)) if due_s else 0.0
 
     # -- life --
 
@@ -202,7 +208,14 @@ class Fleet:
         if self._epoll is None:
             return
         now = self.now
-        for descriptor, _ in self._epoll.poll(0, READY_MAX):
+        ready = self._epoll.poll(0, READY_MAX)
+        if len(ready) < READY_MAX:
+            self._crowded_s = None
+        else:
+            assert self._loop is not None
+            self._crowded_s = now if self._crowded_s is None else self._crowded_s
+            self._loop.call_soon(self._readable)  # to see whether these were all
+        for descriptor, _ in ready:
             found = self._readers.get(descriptor)
             if found is None:
                 continue  # closed earlier in this turn

@@ -226,6 +226,18 @@ class LwM2mServer:
         if device is not None and device.registration is not None:
             device.awake_s = awake_s
 
+    def deregister(self, endpoint: str, now: float) -> Deregistered | None:
+        """End a registration as if its device had: None where there is none. Nobody is owed anything for it.
+
+        A device that is there is told 4.04 at its next Update, and registers anew.
+        """
+        device = self._devices.find(endpoint)
+        if device is None or device.registration is None:
+            return None
+        before = self._devices.displace(device)
+        self._queue.gone(device, now)
+        return Deregistered(endpoint=endpoint, before=before)
+
     # -- what the caller may ask --
 
     def awake(self, endpoint: str, now: float) -> bool:

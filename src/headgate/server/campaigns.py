@@ -26,6 +26,7 @@ from headgate.upgrade.campaign import (
     checked_endpoints,
 )
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.lists import packed
 from headgate.upgrade.records import marks_of
 from headgate.upgrade.stages import NO_GATE, Gate, Size, sized
 from headgate.upgrade.task import Plan, State, Timers
@@ -58,13 +59,17 @@ async def begin(
 ) -> Campaign:
     """Make a campaign: see `Server.begin_campaign`."""
     check_name(name)
+    try:
+        listed = await house.read(checked_endpoints, endpoints)
+    except ValueError as error:
+        raise CampaignError(str(error)) from error
+    kept = await house.read(packed, listed)
     await house.packages.downloads.load(package)
     stored = house.packages.get(package)  # from here on nothing is waited for until it is in use
     release = house.packages.check(stored)
     now = house.clock.now()
     house.pump.check()
     try:
-        listed = checked_endpoints(endpoints)
         sources = None if source_versions is None else frozenset(source_versions)
         campaign = Campaign(
             id=secrets.token_hex(CAMPAIGN_ID_BYTES),
@@ -89,7 +94,7 @@ async def begin(
             start_s=start_s,
             windows=windows or ALWAYS,
         )
-        house.orchestrator.start(campaign, listed, now)
+        house.orchestrator.start(campaign, listed, now, kept)
     except ValueError as error:
         raise CampaignError(str(error)) from error
     if request is not None:

@@ -95,6 +95,10 @@ class ServerDesk:
         await self.write(batch)
         self._house.labelled(endpoint, product)
 
+    async def remove_device(self, endpoint: str, by: str) -> bool:
+        """End its registration."""
+        return await self._server.remove_device(endpoint, by=by)
+
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:

@@ -16,6 +16,7 @@ from headgate.errors import AddressError
 from headgate.server.directory import keep_secret
 from headgate.server.logs import logger
 from headgate.web.app import Web
+from headgate.web.console.sessions import CODE_S
 from headgate.web.desk import Desk
 from headgate.web.settings import WebSettings
 
@@ -86,13 +87,13 @@ class HttpServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def login_url(self) -> str:
-        """A link that logs one into the console, once, within an hour.
+    def login_url(self, lasts_s: float = CODE_S) -> str:
+        """A link that logs one into the console, once, within an hour or that time, by the server's clock.
 
         The code stands behind `#`, which no browser sends: so it is in no log of what stands before us, and
         no program that looks at links uses it up.
         """
-        return f"{self.url}/login#{self._web.login_code()}"
+        return f"{self.url}/login#{self._web.login_code(lasts_s)}"
 
     def told(self) -> None:
         """Events were stored."""

@@ -221,8 +221,10 @@ class Server:
         `package` is a PID. Without `retry` and `timers` the configured ones hold. `stages` are sizes, in the
         order of the list; what they leave over is a last stage. `gate` is that of stages without their own.
         Nothing begins before `start_s`, nor outside of the windows. `source_versions` replace those of the
-        package. Raises PackageError, CampaignError and
-        StoreError, with nothing made.
+        package. Raises PackageError, CampaignError and StoreError, with nothing made.
+
+        Where the server ends meanwhile it raises RuntimeError. The campaign may be stored by then: the next
+        server on the data directory goes on making it, and lets it begin.
         """
         campaign = await self.begin_campaign(
             name=name,
@@ -263,8 +265,9 @@ class Server:
         source_versions: Iterable[str] | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> Campaign:
-        """The same, but stored on return is the campaign alone, while its tasks are still being made.
+        """The same, but stored on return are the campaign and its list, while its tasks are still being made.
 
+        Those that a server has not made when it ends are made by the next one.
         `request` is a row of `requests` that is stored with it, and names it.
         """
         return await campaigns.begin(
@@ -365,6 +368,18 @@ class Server:
         await house.pump.settled()
         return cancelled
 
+    async def remove_device(self, endpoint: str, *, by: str = "") -> bool:
+        """End a registration as if its device had deregistered; False where there is none.
+
+        Labels go with it. A device that is there registers again. Raises DeviceBusyError while a task is
+        under way for it.
+        """
+        house = self._in
+        house.pump.check()
+        removed = house.orchestrator.deregister(endpoint, by, house.clock.now())
+        await house.pump.settled()
+        return removed
+
     async def campaign(self, campaign_id: str) -> CampaignStatus:
         """A campaign as it stands in the store. Raises CampaignError where there is none."""
         database = self._in.database
@@ -458,6 +473,11 @@ class Server:
     def committing_s(self) -> float:
         """How long the oldest of what is being stored has waited for it, 0 when nothing is."""
         return self._in.pump.committing_s
+
+    @property
+    def unread_bytes(self) -> int:
+        """What waits in the fullest CoAP socket to be received, as the kernel accounts it."""
+        return self._in.edge.unread_bytes
 
     # -- helpers --
 

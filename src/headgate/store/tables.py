@@ -119,6 +119,15 @@ campaigns = Table(
     Column("revision", Integer, nullable=False, server_default=text("1")),
 )
 
+# Creating a campaign puts the list of its devices beside its row. When all its tasks are there, or it is
+# stopped before, the list is deleted with that. From one that stands here a restart goes on making tasks.
+campaign_lists = Table(
+    "campaign_lists",
+    metadata,
+    Column("campaign_id", String, primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+
 # Starting a campaign puts a row per device. An event that `advance` answers by another task puts that one in
 # the event's transaction. The end of a task puts `ended_s`, and takes `active` away unless it is retried.
 tasks = Table(

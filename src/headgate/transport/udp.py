@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from headgate.transport.sockets import Bound, bind
 STOP_DRAINS = 64  # drains of up to 512 datagrams each that a stop may answer before it closes
 STOP_WRITABLE_S = 1.0  # how long a stop waits for a full socket
 DELIVER_ROUNDS = 64  # takes of up to 1024 records each that one `deliver` may spend on one listener
+
+SO_MEMINFO = 55  # Linux 4.12: u32 each, of which the first is what the receive queue holds
+MEMINFO = struct.Struct("=9I")
 
 Handover = Callable[[str, object], None]
 """Called on the loop with what `Listener.take` describes: ("datagram", ...), ("started", index), ..."""
@@ -139,6 +143,13 @@ class UdpEndpoint:
             # The descriptor's number may be somebody else's by now.
             raise OSError(errno.EBADF, "the endpoint is closed")
         self._listeners[0].send(address, control, datagram)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What waits in the fullest socket to be received, as the kernel accounts it; 0 when closed."""
+        if self._closed:
+            return 0
+        return max(unread_bytes(bound.socket) for bound in self._bound)
 
     def outcomes(self) -> Counter[str]:
         """Datagrams received by what became of each, over all listeners; names of `responder.OUTCOMES`."""
@@ -263,3 +274,9 @@ class UdpEndpoint:
 
 def _ignore(kind: str, value: object) -> None:
     """Nobody takes what was handed over any more."""
+
+
+def unread_bytes(bound: socket.socket) -> int:
+    """What a socket's receive queue holds, with what the kernel adds to each datagram (some 700 bytes)."""
+    queued: int = MEMINFO.unpack(bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))[0]
+    return queued

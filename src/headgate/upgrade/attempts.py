@@ -59,14 +59,19 @@ class Attempts:
 
     # -- making --
 
-    def make_all(self, running: Running, endpoints: Iterable[str], made: Callable[[float], None]) -> None:
-        """The first attempt of each device; `made` when they are all there."""
+    def make_all(
+        self, running: Running, endpoints: Iterable[str], first: int, made: Callable[[float], None]
+    ) -> None:
+        """The first attempt of each device, of which `first` is the place in the list of the first one.
+
+        `made` when they are all there.
+        """
 
         def make(item: tuple[int, str], now: float) -> None:
             index, endpoint = item
             self._make(running, first_task_id(running.campaign.id, index), endpoint, 1, now)
 
-        self._works.do(running, enumerate(endpoints), make, made)
+        self._works.do(running, enumerate(endpoints, first), make, made)
 
     def _make(
         self,

@@ -15,6 +15,7 @@ from headgate.upgrade.attempts import Attempts, Failed
 from headgate.upgrade.campaign import Campaign, CampaignState, checked_endpoints
 from headgate.upgrade.course import Course, check_start
 from headgate.upgrade.events import TaskCancelled
+from headgate.upgrade.lists import packed, unpacked
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.questions import Questions
 from headgate.upgrade.stages import Stage
@@ -92,8 +93,13 @@ class Campaigns:
 
     # -- making --
 
-    def start(self, campaign: Campaign, endpoints: Iterable[str], now: float) -> None:
-        """Make a task for each device, and then let them begin. ValueError: a device comes twice."""
+    def start(
+        self, campaign: Campaign, endpoints: Iterable[str], now: float, kept: bytes | None = None
+    ) -> None:
+        """Make a task for each device, and then let them begin. ValueError: a device comes twice.
+
+        The list is stored with the campaign's row; `kept` is it where it is packed already.
+        """
         assert campaign.state is CampaignState.CREATING
         if campaign.id in self._roster.running:
             raise ValueError(f"campaign {campaign.id} exists already")
@@ -104,19 +110,27 @@ class Campaigns:
         assert sum(stage.devices for stage in campaign.stages) == len(listed)
         running = self._roster.running[campaign.id] = Running(campaign)
         self.course.put(running)
+        kept = packed(listed) if kept is None else kept
+        self._gathering.put(tables.campaign_lists, {"campaign_id": campaign.id, "packed": kept})
         self.course.log(running, now, "created", f"{campaign.name}: {len(listed)} devices")
-        self.attempts.make_all(running, listed, lambda at: self._made(running, at))
+        self._make(running, listed, 0)
+
+    def _make(self, running: Running, endpoints: Iterable[str], first: int) -> None:
+        self.attempts.make_all(running, endpoints, first, lambda at: self._made(running, at))
 
     def _made(self, running: Running, now: float) -> None:
         """All are there: the campaign may begin."""
         if not running.campaign.state.terminal:
             self.course.put(running, started_s=now)
+            self._gathering.delete(tables.campaign_lists, (running.campaign.id,))
             self.course.look(running, now)
 
-    def restore(self, running: Running, created: list[Active], now: float) -> None:
+    def restore(self, running: Running, created: list[Active], kept: bytes | None, now: float) -> None:
         """Go on with a campaign after a restart; `created` are its tasks that have not begun.
 
-        Whoever wanted one whose tasks were not all made has not been told that it exists.
+        `kept` is the list of its devices where its tasks are not all made. They are made in the order of the
+        list and stored in that order, so those that are missing are the last; how many there are the
+        counters say. A campaign of an earlier version has no list.
         """
         campaign = running.campaign
         for active in created:
@@ -125,7 +139,11 @@ class Campaigns:
             self._cancel_all(running, "the operator who stopped the campaign")
             return
         if not campaign.made:
-            self.stop(running, "a restart, since not all of its tasks had been made", now)
+            if kept is None:
+                self.stop(running, "a restart, since not all of its tasks had been made", now)
+                return
+            first = running.counts.devices
+            self._make(running, unpacked(kept, first), first)
             return
         if running.may_begin and campaign.windows.each:  # it may have opened while nobody was there
             self.course.put(running, released_s=now)
@@ -142,6 +160,8 @@ class Campaigns:
         revision = running.campaign.revision + 1
         self.course.put(running, state=CampaignState.STOPPED, hold=None, reason="", revision=revision)
         self.course.log(running, now, "stopped", f"by {by}" if by else "")
+        if not running.campaign.made:
+            self._gathering.delete(tables.campaign_lists, (running.campaign.id,))
         running.may_begin = False
         for retrial in running.retrials.values():
             self._gathering.delete(tables.effects, (retrial.id,))

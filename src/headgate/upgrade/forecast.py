@@ -231,7 +231,8 @@ def assumptions(wish: Wish, picture: Picture, chosen: Chosen) -> Iterable[str]:
             f"{picture.unknown:,} devices of which no cell is known wait for nobody: where they share cells "
             "it takes longer"
         )
-    assumed = [each for each in RadioClass if not wish.paces[each].tasks]
+    there = {member.radio_class for member in chosen.members}
+    assumed = [each for each in RadioClass if each in there and not wish.paces[each].tasks]
     if assumed:
         said = ", ".join(f"{ROUND_TRIP_S[each]:g} s in class {each}" for each in assumed)
         yield f"nobody has measured how fast these are: a round trip takes {said}"

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.engine.timers import Timed, Timers
-from headgate.errors import CampaignStateError
+from headgate.errors import CampaignStateError, DeviceBusyError
 from headgate.lwm2m.happenings import (
     Answered,
     Deregistered,
@@ -230,12 +230,15 @@ class Orchestrator:
         times = (self.timers.next(), self.negotiator.admission.next_silent())
         return min((time for time in times if time is not None), default=None)
 
-    def start(self, campaign: Campaign, endpoints: Iterable[str], now: float) -> None:
+    def start(
+        self, campaign: Campaign, endpoints: Iterable[str], now: float, kept: bytes | None = None
+    ) -> None:
         """Make a task for each device, chunk by chunk; when all are there they begin.
 
-        The devices need not have registered. ValueError: one comes twice, or none at all.
+        The devices need not have registered. `kept` is their list as `lists.packed` makes it, which whoever
+        runs a loop lets a thread do. ValueError: one comes twice, or none at all.
         """
-        self.campaigns.start(campaign, endpoints, now)
+        self.campaigns.start(campaign, endpoints, now, kept)
 
     def stop(self, campaign_id: str, by: str, now: float) -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
@@ -284,6 +287,25 @@ class Orchestrator:
         if not isinstance(active, Active):
             return False
         self.negotiator.happens(active, TaskCancelled(by=by), now)
+        self._settle(now)
+        return True
+
+    def deregister(self, endpoint: str, by: str, now: float) -> bool:
+        """End a registration as if its device had; False where there is none.
+
+        Raises DeviceBusyError while a task or a maintenance command is under way for it.
+        """
+        active = self.roster.active.get(endpoint)
+        if active is not None:
+            campaign_id = active.running.campaign.id
+            raise DeviceBusyError(
+                f"{endpoint} has task {active.task_id} of campaign {campaign_id}: cancel it"
+            )
+        if endpoint in self.campaigns.attempts.maintained:
+            raise DeviceBusyError(f"{endpoint} is busy: {self.campaigns.attempts.maintained[endpoint]}")
+        if self._lwm2m.deregister(endpoint, now) is None:
+            return False
+        self._gone(endpoint, "deregistered", DeviceDeregistered(), now, f"by {by or 'an operator'}")
         self._settle(now)
         return True
 
@@ -374,9 +396,9 @@ class Orchestrator:
     def _expired(self, happening: Expired, now: float) -> None:
         self._gone(happening.endpoint, "registration expired", RegistrationExpired(), now)
 
-    def _gone(self, endpoint: str, what: str, event: Event, now: float) -> None:
+    def _gone(self, endpoint: str, what: str, event: Event, now: float, detail: str = "") -> None:
         self.gathering.delete(tables.devices, (endpoint,))
-        self.gathering.log(now, what, endpoint=endpoint)
+        self.gathering.log(now, what, detail, endpoint=endpoint)
         self._happens(endpoint, event, now)
         self.containers.gone(endpoint, now)
 

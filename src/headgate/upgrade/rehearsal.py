@@ -323,11 +323,13 @@ class Rehearsal:
     def _lose(self, index: int, loss: Loss, now: float) -> None:
         self._lost[index] = loss
         self._finish_s[index] = now - self._wish.begin_s
+        self._tasks[index] = None
         self._stand[index] = Stand.OVER
         self._left -= 1
 
     def _over(self, index: int, now: float) -> None:
         self._admission.leave(self._task(index).id)
+        self._tasks[index] = None
         self._stand[index] = Stand.OVER
         if index < self._own:
             self._left -= 1

@@ -69,8 +69,9 @@ def restore(
                 downloads.grant(asker.endpoint, asker.pid)
             for pending in asker.pending.values():
                 orchestrator.questions.send(asker, pending, now)
-    for running in list(roster.running.values()):
-        orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
+    lists = {row["campaign_id"]: row["packed"] for row in rows_of(database, tables.campaign_lists)}
+    for name, running in list(roster.running.items()):
+        orchestrator.campaigns.restore(running, created.get(name, []), lists.get(name), now)
     orchestrator.campaigns.settle(now)
     orchestrator.negotiator.admit(now)
 

@@ -12,6 +12,7 @@ from starlette.types import Scope as Connection
 
 from headgate.web.access import FIRST, FailedLogins, Scope, Tokens, new_secret
 from headgate.web.bounds import Bounds
+from headgate.web.console.sessions import CODE_S
 from headgate.web.console.site import LIVE_PATH, Site
 from headgate.web.desk import Desk
 from headgate.web.gate import Gate
@@ -31,6 +32,7 @@ from headgate.web.routes import (
     hooks,
     operations,
     packages,
+    reports,
     tasks,
     tokens,
 )
@@ -87,9 +89,9 @@ class Web:
         await self._office.tokens.add(FIRST, Scope.ADMIN, secret)
         return True
 
-    def login_code(self) -> str:
-        """A code that logs one into the console, once, within an hour."""
-        return self._site.sessions.code()
+    def login_code(self, lasts_s: float = CODE_S) -> str:
+        """A code that logs one into the console, once, within that time."""
+        return self._site.sessions.code(lasts_s)
 
     def told(self) -> None:
         """Events were stored."""
@@ -120,6 +122,7 @@ class Web:
         return [
             *packages.PackageRoutes(office).table(),
             *campaigned.table(),
+            *reports.ReportRoutes(office, campaigned).table(),
             *operations.CampaignOperations(office, campaigned).table(),
             *tasks.TaskRoutes(office).table(),
             *devices.DeviceRoutes(office).table(),

@@ -149,6 +149,9 @@ class Desk(Protocol):
     async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
         """Say of which product a device is, and in which group. Raises StoreError."""
 
+    async def remove_device(self, endpoint: str, by: str) -> bool:
+        """End its registration; False where there is none. Raises DeviceBusyError and StoreError."""
+
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:

@@ -130,7 +130,7 @@ def said(found: Forecast) -> ForecastSaid:
 
 
 class Forecasts:
-    """Made in a thread that reads, one at a time: each takes a core for a second or two."""
+    """Made in a thread that reads, one at a time: each takes a core for some seconds."""
 
     def __init__(self, office: Office) -> None:
         self._office = office

@@ -150,6 +150,12 @@ def looking(served: Served, chromium: Browser, **how: Any) -> Iterator[Page]:
     ] == []  # as a form with a mistake is answered
 
 
+def picture(page: Page, name: str) -> None:
+    """Keep what it looks like."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    assert page.screenshot(path=PICTURES / f"{name}.png", full_page=True).startswith(b"\x89PNG")
+
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -167,10 +173,12 @@ def test_a_campaign_is_made_by_the_wizard(served, chromium, scripts):
         page.get_by_label("Sizes").fill("half")
         page.get_by_role("button", name="Continue to preview").click()
         expect(page.get_by_role("alert")).to_contain_text("a stage is a count or a percentage")
+        picture(page, "wizard-policy")
         page.get_by_label("Sizes").fill("1")
         page.get_by_role("button", name="Continue to preview").click()
         expect(page.get_by_role("heading", name="2 devices would be given version V2.0")).to_be_visible()
         expect(page.get_by_text("1, then 1 devices")).to_be_visible()
+        picture(page, "wizard-preview")
         page.get_by_role("button", name="Create the campaign").click()
         expect(page.get_by_role("heading", name="by hand")).to_be_visible()
         expect(page.get_by_role("status")).to_have_text("The campaign is made.")
@@ -283,7 +291,6 @@ def test_the_keyboard_reaches_everything(served, chromium):
 @pytest.mark.parametrize("theme", THEMES)
 def test_pictures(served, chromium, theme):
     """Of every kind of page, kept for people to look at; none is wider than the window."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
     pages = {
         "overview": "/",
         "campaigns": "/campaigns",
@@ -299,6 +306,5 @@ def test_pictures(served, chromium, theme):
     with looking(served, chromium, color_scheme=theme) as page:
         for name, path in pages.items():
             page.goto(served.url + path)
-            picture = page.screenshot(path=PICTURES / f"{name}-{theme}.png")
-            assert picture.startswith(b"\x89PNG")
+            picture(page, f"{name}-{theme}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name

@@ -31,6 +31,8 @@ def test_from_the_package_to_the_campaign(run, api):
             page = await client.post(NEW, data=fields(page) | said | {"step": "preview"})
             text = shown(page)
             assert "2 devices would be given version V2" in text
+            assert "half of the devices after" in text  # as the forecast says
+            assert "What the forecast rests on" in text
             assert re.findall(r'href="/devices/(urn[^"]+)"', page.text) == ["urn%3Aa%3A1", "urn%3Aa%3A2"]
             assert (await admin.get("/campaigns")).json()["items"] == []
             carried = fields(page) | {"step": "create"}

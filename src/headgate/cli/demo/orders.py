@@ -1,15 +1,21 @@
-"""What the demo's operator orders: a campaign of each kind at once, and one that comes too early."""
+"""What the demo's operator orders: a campaign of each kind at once, and one that comes too early.
+
+The one of firmware goes in stages, and pauses itself at a bad batch of devices.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from headgate.cli.demo.batch import in_stages, stages_of
 from headgate.fleet.device import Device
 from headgate.fleet.download import make_package
 from headgate.server import CampaignStatus, Server, TaskStatus
+from headgate.upgrade.stages import Size, sized
 from headgate.upgrade.task import Kind
 
 ASKED_TWICE = "asked twice"
@@ -27,11 +33,21 @@ class Order:
     endpoints: Sequence[str]
     conflicts: bool = False
     """Another campaign has these devices already."""
+    stages: Sequence[Size] = ()
 
     @property
     def digest(self) -> str:
         """SHA-256 of the package, in hex."""
         return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def stage_of(self) -> dict[str, int]:
+        """The number of each device's stage, from 1."""
+        found: dict[str, int] = {}
+        endpoints = iter(self.endpoints)
+        for number, stage in enumerate(sized(self.stages, len(self.endpoints)), start=1):
+            found |= dict.fromkeys(itertools.islice(endpoints, stage.devices), number)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +82,14 @@ def orders_of(devices: Sequence[Device], *, version: str, size_bytes: int, seed:
         Kind.FIRMWARE: make_package(version, size_bytes, seed),
         Kind.SOFTWARE: random.Random(f"{seed} software").randbytes(size_bytes),
     }
-    orders = [
-        Order(
-            name=kind.value,
-            kind=kind,
-            body=body,
-            version=version,
-            endpoints=[device.profile.endpoint for device in devices if kind_of(device) is kind],
+    orders = []
+    for kind, body in bodies.items():
+        own = [device for device in devices if kind_of(device) is kind]
+        stages = stages_of(own)
+        endpoints = [device.profile.endpoint for device in (in_stages(own) if stages else own)]
+        orders.append(
+            Order(name=kind.value, kind=kind, body=body, version=version, endpoints=endpoints, stages=stages)
         )
-        for kind, body in bodies.items()
-    ]
     orders.append(
         Order(
             name="too early",
@@ -93,6 +107,6 @@ async def place(server: Server, order: Order) -> Placed:
     """Give the server the package, and make the campaign."""
     package = await server.add_package(order.body, version=order.version, kind=order.kind, name=order.name)
     campaign = await server.create_campaign(
-        name=order.name, package=package.pid, endpoints=list(order.endpoints)
+        name=order.name, package=package.pid, endpoints=list(order.endpoints), stages=order.stages
     )
     return Placed(order=order, campaign_id=campaign.id)

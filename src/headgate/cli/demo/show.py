@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,7 +47,8 @@ CELLS_SHOWN = 24
 RATE_LOOKS = 6
 
 STAGES: Mapping[str, tuple[State, ...]] = {
-    "not online yet": (State.CREATED, State.WAIT_ONLINE),
+    "waits for its stage": (State.CREATED,),
+    "not online yet": (State.WAIT_ONLINE,),
     "version and radio asked": (State.QUERY_VERSION, State.SUBSCRIBE, State.QUERY_RADIO, State.QUERY_CELL),
     "waits for a slot": (State.WAIT_SLOT,),
     "has a slot, prepares": (
@@ -153,6 +155,31 @@ class Show:
             highlight=False,
         )
 
+    def doors(self, url: str, console: str, token_file: Path | None) -> None:
+        """Say where people and programs get in."""
+        if self.json:
+            self._print("http", url=url, console=console, token_file=str(token_file))
+            return
+        self._console.print(f"Console: {console} (once)", highlight=False, soft_wrap=True, markup=False)
+        self._console.print(f"API: {url}/api/v1, its token in {token_file}", highlight=False, soft_wrap=True)
+
+    def variables(self, values: Mapping[str, str | Path]) -> None:
+        """Say what commands are to find in their environment."""
+        self._console.print("For `headgate campaign`, `device` and the like in another terminal:")
+        for name, value in values.items():
+            self._console.print(f"  export {name}={value}", highlight=False, soft_wrap=True, markup=False)
+
+    def next_steps(self, steps: Mapping[str, str]) -> None:
+        """Say what one can do now: commands, each with what it shows."""
+        self._console.print("What to try next, in another terminal with the environment named above:")
+        for command, shows in steps.items():
+            self._console.print(f"  {command}   # {shows}", highlight=False, soft_wrap=True, markup=False)
+
+    def serves(self, after_s: float) -> None:
+        """Say, to machines, that the first block or segment was served, so long after the campaigns began."""
+        if self.json:
+            self._print("serves", after_s=round(after_s, 3))
+
     def look(self, sight: Sight) -> None:
         """Show how it stands."""
         self._looked_s = time.monotonic()
@@ -205,6 +232,8 @@ class Show:
             count_table(verdict),
         ):
             self._console.print(table)
+        for reason in verdict.pauses:
+            self._console.print(f"A campaign paused itself, and was resumed: {reason}.", highlight=False)
         self._console.print(self._time(clock), highlight=False)
         if verdict.good:
             self._console.print(

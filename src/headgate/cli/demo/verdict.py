@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from headgate.cli.demo.batch import BATCH, BATCH_CAUSE
 from headgate.cli.demo.contention import Contention
 from headgate.cli.demo.orders import ASKED_TWICE, kind_of
 from headgate.fleet.device import Device
@@ -23,7 +24,10 @@ from headgate.upgrade.task import Kind, State
 NEVER_ONLINE = "never online"
 IDLE_SHARE_MAX = 0.01  # of the contended time; it is looked at now and then, and seen in between changes
 NAMED_MAX = 5  # devices of one cell that was too full
-CAUSES: Mapping[Kind, Mapping[str, str]] = {Kind.FIRMWARE: FAULTS, Kind.SOFTWARE: PCP_FAULTS}
+CAUSES: Mapping[Kind, Mapping[str, str]] = {
+    Kind.FIRMWARE: {**FAULTS, BATCH: BATCH_CAUSE},
+    Kind.SOFTWARE: PCP_FAULTS,
+}
 """The published cause of each fault; a name may mean something to either kind."""
 
 
@@ -61,6 +65,8 @@ class Verdict:
     peaks: Sequence[Peak]
     """The highest first, by its limit."""
     contention: Contention
+    pauses: Sequence[str]
+    """Why campaigns have paused themselves."""
     counts: Mapping[Kind, Mapping[str, int]]
     violations: Sequence[str]
     """What must not be, each by its device or cell."""
@@ -81,9 +87,14 @@ def verdict_of(
     limits: Mapping[str, int],
     contention: Contention,
     now: float,
+    pauses: Sequence[str] = (),
+    wrongs: Sequence[str] = (),
 ) -> Verdict:
-    """What the devices' logs and the tasks, by endpoint, come to. `second` is the campaign that conflicts."""
-    violations: list[str] = []
+    """What the devices' logs and the tasks, by endpoint, come to. `second` is the campaign that conflicts.
+
+    `pauses` are what campaigns have paused themselves for, `wrongs` what was not right about it.
+    """
+    violations = list(wrongs)
     upgraded: Counter[Kind] = Counter()
     right: Counter[tuple[Kind, str]] = Counter()
     endings: dict[Kind, Counter[str]] = {}
@@ -117,6 +128,7 @@ def verdict_of(
         ],
         peaks=peaks,
         contention=contention,
+        pauses=pauses,
         counts={kind: counts_of([each for each in devices if kind_of(each) is kind]) for kind in kinds},
         violations=violations,
     )
@@ -248,6 +260,7 @@ def values_of(verdict: Verdict) -> dict[str, Any]:
         "contended_s": round(contention.contended_s, 3),
         "idle_share": round(contention.idle_share, 6),
         "used_share": round(contention.used_share, 4),
+        "pauses": list(verdict.pauses),
         "counts": {kind: dict(found) for kind, found in verdict.counts.items()},
         "violations": list(verdict.violations),
     }

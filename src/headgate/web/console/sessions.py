@@ -73,12 +73,12 @@ class Sessions:
 
     # -- codes --
 
-    def code(self) -> str:
-        """A code for one login."""
+    def code(self, lasts_s: float = CODE_S) -> str:
+        """A code for one login, within that time."""
         code = secrets.token_urlsafe(CODE_BYTES)
         if len(self._codes) >= CODES_MAX:
             self._codes.popitem(last=False)
-        self._codes[digest(code)] = self._now() + CODE_S
+        self._codes[digest(code)] = self._now() + lasts_s
         return code
 
     def use(self, said: str) -> Token | None:

@@ -308,9 +308,10 @@ class CampaignRoutes:
     ) -> Response:
         """Make a campaign, a task for each of its devices.
 
-        The answer comes when the campaign is stored. Its tasks are then still being made while its state is
-        `creating`, and none begins before all are there. Of a dry run, `after` and `limit` choose the page
-        of devices that is told, and `report_interval_s`, `loss` and `failures` are what its forecast assumes.
+        The answer comes when the campaign and its list of devices are stored. Its tasks are then still being
+        made while its state is `creating`, across restarts, and none begins before all are there. Of a dry
+        run, `after` and `limit` choose the page of devices that is told, and `report_interval_s`, `loss` and
+        `failures` are what its forecast assumes.
         """
         office = self._office
         if await office.reader.row(tables.packages, wanted.package) is None:

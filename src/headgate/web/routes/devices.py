@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from headgate.store import tables
 from headgate.upgrade.radio import RadioClass
 from headgate.web.access import Scope
+from headgate.web.gate import Caller
 from headgate.web.office import Office
 from headgate.web.paging import NO_NUL, Limit, Page, Text, paged
 from headgate.web.problems import Problem, missing
@@ -24,6 +25,7 @@ from headgate.web.targets import Filtered, device_page
 
 PATH = "/devices"
 EVENT_ID_MAX = (1 << 63) - 1
+GONE = "registered device of that name"
 
 Endpoint = Annotated[str, Path(max_length=255, pattern=NO_NUL)]
 
@@ -168,6 +170,15 @@ class DeviceRoutes:
                 answers=Device,
                 problems=(404,),
             ),
+            Route(
+                method="DELETE",
+                path=one,
+                call=self.remove_device,
+                scope=Scope.OPERATE,
+                status=204,
+                problems=(404, 409, 507),
+                response_class=Response,
+            ),
         ]
 
     async def list_devices(self, wanted: Filtered) -> Page[Device]:
@@ -181,6 +192,16 @@ class DeviceRoutes:
     async def show_device(self, endpoint: Endpoint) -> Device:
         """One registered device."""
         return device_of(await self._row(endpoint))
+
+    async def remove_device(self, endpoint: Endpoint, caller: Caller) -> Response:
+        """End a registration as if the device had deregistered. Problem 409 while it has an active task.
+
+        Its labels go, its timeline stays. A device that is there registers again at its next Update.
+        """
+        await self._row(endpoint)
+        if not await self._office.desk.remove_device(endpoint, caller.name):
+            raise missing(GONE)
+        return Response(status_code=204)
 
     async def device_timeline(
         self,
@@ -250,5 +271,5 @@ class DeviceRoutes:
     async def _row(self, endpoint: str) -> Mapping[str, Any]:
         row = await self._office.reader.row(tables.devices, endpoint)
         if row is None:
-            raise missing("registered device of that name")
+            raise missing(GONE)
         return row
