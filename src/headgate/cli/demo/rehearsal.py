@@ -25,7 +25,7 @@ from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
 from headgate.server import Server, TaskStatus
-from headgate.server.house import uncollected
+from headgate.server.process import uncollected
 from headgate.upgrade.task import Kind, State
 
 VERSION = "V1.0"
