@@ -30,8 +30,8 @@ from headgate.upgrade.task import Kind, State
 
 VERSION = "V1.0"
 TARGET_VERSION = "V2.0"
-# Simulated, as all that follow. Two more occasions within the 180 s of a step. At 120 s there was one: who loses
-# an answer that is sent once, and then that report or the second answer, fails, healthy as it is.
+# Simulated, as all that follow. Two more occasions within the 180 s of a step. At 120 s there was one: who
+# loses an answer that is sent once, and then that report or the second answer, fails, healthy as it is.
 REPORT_EVERY_S = 75.0
 # What LwM2M hopes for (6.5: MAX_TRANSMIT_WAIT), and enough for every retransmission of ours to be heard.
 # With 20 s awake and a report every 600 s, 6 of 190 healthy devices failed by losses alone: nobody had asked
