@@ -26,6 +26,7 @@ from headgate.server.clock import Time
 from headgate.server.directory import Directory
 from headgate.server.hooks.hooks import Hooks
 from headgate.server.logs import logger
+from headgate.server.operations import Operations
 from headgate.server.packages import Packages
 from headgate.server.process import Settled, in_short_turns, uncollected
 from headgate.server.pump import Pump
@@ -62,6 +63,7 @@ class House:
         """Raises ConfigError for settings that do not go together."""
         self.config = config
         self.clock = clock
+        self.operations = Operations(self)
         self._on_commit = on_commit
         self._settled = Settled() if own_process else None
         self._limits = rooms.limits_of(config)
