@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from bench.peers import Load, Server, start
+from bench.planes import thread_s
 from bench.servers import DOWNLOADING
 from headgate.store import tables
 from headgate.store.batch import Batch
@@ -66,6 +67,7 @@ class Seen:
     p99_ms: float
     max_ms: float
     cpu_us: float
+    thread_us: float
     seconds: float
     loop: dict[str, Any] = field(default_factory=dict)
 
@@ -76,6 +78,7 @@ class Seen:
             "p99_ms": self.p99_ms,
             "max_ms": self.max_ms,
             "cpu_us_per_block": self.cpu_us,
+            "thread_us_per_block": self.thread_us,
             "s": self.seconds,
             **self.loop,
         }
@@ -97,6 +100,7 @@ class Watch:
         self._asked()
         downloader.latency_reset()
         blocks, cpu_s, begun_s = downloader.stats.blocks, self._server.cpu_s(), time.perf_counter()
+        serving_s = thread_s(self._server)
         downloader.run(SLICE_S)
         while going_on():
             downloader.run(SLICE_S)
@@ -108,6 +112,7 @@ class Watch:
             downloader.latency(0.99) * 1e3,
             downloader.latency(1.0) * 1e3,
             (self._server.cpu_s() - cpu_s) / blocks * 1e6,
+            (thread_s(self._server) - serving_s) / blocks * 1e6,  # of all threads where the loop serves
             seconds,
             self._asked(),
         )

@@ -14,9 +14,7 @@ from headgate.store import tables
 from headgate.store.batch import Batch
 
 SETTLED_TASKS = 1000  # so many new tasks are a millisecond of the garbage collector
-SWITCH_S = (
-    0.0005  # the loop waits so long for a thread that computes, where Python's own 5 ms are 1,000 blocks
-)
+SWITCH_S = 0.0005  # the loop waits so long for a thread that computes, where Python's own is 5 ms
 
 
 @contextmanager
@@ -59,10 +57,7 @@ class Settled:
 
 @contextmanager
 def in_short_turns() -> Iterator[None]:
-    """Threads of Python take shorter turns meanwhile: the loop need not wait for a writer of rows.
-
-    Measured with a writer busy all the time, this costs the process less than one part in a hundred.
-    """
+    """Threads of Python take shorter turns meanwhile: the loop waits less for the writer of rows."""
     before_s = sys.getswitchinterval()
     sys.setswitchinterval(min(before_s, SWITCH_S))
     try:

@@ -96,7 +96,7 @@ class OrchestratorSettings:
     observing: Observing = Observing.TASKS
     """Which devices are observed at 19/0/0."""
     work_max: int = 25
-    """Tasks that one `expire` makes, activates or cancels: 1 to 2 ms, in which the loop does nothing else."""
+    """Tasks that one `expire` makes, activates or cancels, in which the loop does nothing else."""
     work_rows_max: int = 2_000
     """Changes in a turn up to which such work goes on: the next turn takes the rest."""
     gathered_max: int = 200_000
