@@ -60,7 +60,7 @@ def test_tasks_in_a_rare_state_are_all_found_and_failed_ones_at_once(run, api):
             names = [f"d{number:02}" for number in range(20)]
             wanted = {"package": (await add(client))["pid"], "targets": {"endpoints": names}}
             campaign = (await client.post("/campaigns", json=wanted)).json()["id"]
-            await asked.server._until(campaign, lambda row: row["state"] == "running")
+            await asked.server._watched.until(campaign, lambda row: row["state"] == "running")
             batch = Batch()
             for number, state, failure in ((9, "failed", "Invalid URI"), (17, "downloading", None)):
                 row = {"id": f"{campaign}-{number:07d}", "state": state, "failure": failure}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 
@@ -15,17 +15,15 @@ from headgate.errors import PackageConflictError, PackageError
 from headgate.model import Progress
 from headgate.server import rooms
 from headgate.server.hooks.hooks import HookStatus
+from headgate.server.operations import Operations
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy, Standing
 from headgate.upgrade.announcements import Announced
-from headgate.upgrade.campaign import Confirm, RetryPolicy
-from headgate.upgrade.failure import Failure
+from headgate.upgrade.campaign import RetryPolicy
 from headgate.upgrade.radio import Cell
-from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
-from headgate.upgrade.windows import Windows
 from headgate.web.desk import Figures
 
 if TYPE_CHECKING:
@@ -46,6 +44,11 @@ class ServerDesk:
     def database(self) -> Database:
         """To be read, in threads."""
         return self._house.database
+
+    @property
+    def operations(self) -> Operations:
+        """What is asked for on behalf of an operator."""
+        return self._house.operations
 
     @property
     def limits(self) -> Limits:
@@ -95,10 +98,6 @@ class ServerDesk:
         await self.write(batch)
         self._house.labelled(endpoint, product)
 
-    async def remove_device(self, endpoint: str, by: str) -> bool:
-        """End its registration."""
-        return await self._server.remove_device(endpoint, by=by)
-
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
@@ -140,79 +139,6 @@ class ServerDesk:
             await self._server.remove_package(bytes.fromhex(pid))
         except PackageError as error:
             raise PackageConflictError(str(error)) from error
-
-    # -- campaigns --
-
-    async def begin_campaign(
-        self,
-        *,
-        name: str,
-        pid: str,
-        endpoints: Sequence[str],
-        retry: RetryPolicy | None,
-        timers: Timers | None,
-        skip_same_package: bool,
-        request: Mapping[str, Any] | None,
-        stages: Sequence[Size] = (),
-        gate: Gate | None = None,
-        confirm: Confirm = Confirm.NONE,
-        start_s: float | None = None,
-        windows: Windows | None = None,
-        source_versions: Sequence[str] | None = None,
-    ) -> str:
-        """Make a campaign; its id, once it is stored."""
-        campaign = await self._server.begin_campaign(
-            name=name,
-            package=bytes.fromhex(pid),
-            endpoints=endpoints,
-            retry=retry,
-            timers=timers,
-            skip_same_package=skip_same_package,
-            request=request,
-            stages=stages,
-            gate=gate,
-            confirm=confirm,
-            start_s=start_s,
-            windows=windows,
-            source_versions=source_versions,
-        )
-        return campaign.id
-
-    async def stop_campaign(self, campaign_id: str, by: str) -> bool:
-        """Cancel what is left of it."""
-        return await self._server.stop_campaign(campaign_id, by=by)
-
-    async def pause_campaign(self, campaign_id: str, reason: str, by: str) -> None:
-        """Begin nothing of it any more."""
-        await self._server.pause_campaign(campaign_id, reason=reason, by=by)
-
-    async def resume_campaign(self, campaign_id: str, by: str) -> None:
-        """Go on with it."""
-        await self._server.resume_campaign(campaign_id, by=by)
-
-    async def confirm_campaign(self, campaign_id: str, by: str) -> None:
-        """Let its next stage begin."""
-        await self._server.confirm_campaign(campaign_id, by=by)
-
-    async def edit_campaign(
-        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
-    ) -> None:
-        """Change it."""
-        await self._server.edit_campaign(campaign_id, changes, revisions=revisions, by=by)
-
-    async def retry_campaign(
-        self,
-        campaign_id: str,
-        tasks: Iterable[str] | None,
-        failures: Iterable[Failure] | None,
-        by: str,
-    ) -> int:
-        """Try devices again that failed; how many."""
-        return await self._server.retry_campaign(campaign_id, tasks=tasks, failures=failures, by=by)
-
-    async def cancel_task(self, task_id: str, by: str) -> bool:
-        """End it."""
-        return await self._server.cancel_task(task_id, by=by)
 
     # -- web hooks --
 

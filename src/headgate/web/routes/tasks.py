@@ -176,6 +176,6 @@ class TaskRoutes:
     async def cancel_task(self, task_id: Text, caller: Caller) -> Task:
         """End a task. Problem 409 where it is over."""
         await self.show_task(task_id)
-        if not await self._office.desk.cancel_task(task_id, caller.name):
+        if not await self._office.desk.operations.cancel_task(task_id, caller.name):
             raise Problem(409, f"task {task_id} is over already")
         return await self.show_task(task_id)
