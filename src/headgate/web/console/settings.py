@@ -23,6 +23,7 @@ SECTIONS = {
     "exchange": "CoAP messaging",
     "store": "Store",
     "http": "API and console",
+    "hooks": "Web hooks",
     "log": "Log",
 }
 """In the order in which they are looked for."""
