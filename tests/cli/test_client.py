@@ -95,6 +95,31 @@ def test_something_else_answers(tmp_path, status, headers, body, wanted):
     assert "\x1b" not in said
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"null", b'{"items": 1}', b"[" * 100_000, b'{"state": "running"}'],
+    ids=lambda body: body[:8],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("campaign", "watch", "c"),
+        ("campaign", "report", "c", "-o", "-"),
+        ("campaign", "retry", "c", "--all"),
+        ("device", "explain", "d"),
+        ("cell", "show", "1A"),
+        ("hook", "replay", "h"),
+    ],
+    ids="-".join,
+)
+def test_json_of_another_program_is_one_line(tmp_path, body, command):
+    """Whatever is missing in it: no command ends by a trace."""
+    with answering(200, {}, body) as (url, keys):
+        keys.append("")  # no answer is lost
+        said = Operator(url, "t", tmp_path).refused(*command, code=1)
+    assert "no Headgate there" in said
+
+
 def test_a_lost_answer_is_asked_for_again_with_the_same_key(monkeypatch):
     """So that a campaign whose making was not told is not made twice."""
     monkeypatch.setattr("headgate.cli.client.AGAIN_S", (0.0,))

@@ -180,6 +180,7 @@ def test_pages_follow_one_another_newest_first(run, api):
         (part("file", b"x") + part("version", b"V") + part("check_code", b"70000") + END, 422, "not as"),
         (part("file", b"x") + part("version", b"V") + part("kind", b"\xff") + END, 422, "not as"),
         (part("file", b"x") + part("version", b"V\0") + END, 422, "not as"),
+        (part("file", b"x") + part("version", b"V") + part("version_check_code", b"1") + END, 422, "not as"),
     ],
 )
 def test_a_body_that_is_none_is_refused_and_leaves_nothing(run, api, tmp_path, body, status, said):
@@ -269,6 +270,38 @@ def test_a_sender_that_stops_is_not_waited_for(run, api, tmp_path):
         async with api(body_idle_s=0.05) as asked, asked.client() as client:
             problem(await client.post("/packages", content=pieces(), headers=HEAD), 408)
             assert list((tmp_path / "data" / "packages").iterdir()) == []
+
+    run(main())
+
+
+def test_a_sender_that_is_gone_is_no_bug(run, api, tmp_path):
+    """Nothing is in the log of it, and what it had sent is gone."""
+    begun = {"type": "http.request", "body": part("file", b"x" * 1000)[:500], "more_body": True}
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client:
+            request = client.build_request("POST", "/packages", headers=HEAD)
+            messages = iter([begun, {"type": "http.disconnect"}])
+            scope = {
+                "type": "http",
+                "http_version": "1.1",
+                "method": "POST",
+                "path": request.url.path,
+                "query_string": b"",
+                "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            }
+            sent = []
+
+            async def receive():
+                return next(messages)
+
+            async def send(message):
+                sent.append(message)
+
+            await asked.web.asgi(scope, receive, send)
+            assert sent[0]["status"] == 400
+            assert list((tmp_path / "data" / "packages").iterdir()) == []
+            assert asked.web._office.uploads._under_way == 0
 
     run(main())
 

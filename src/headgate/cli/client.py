@@ -103,6 +103,13 @@ def secret_of(token: str | None, data: Path | None, *, local: bool) -> str:
     return token
 
 
+class Said(dict[str, Any]):
+    """An object that a server has sent. What a command needs of it and is not there is one line too."""
+
+    def __missing__(self, name: str) -> Any:
+        raise CommandError(f"the answer has no {name!r}: no Headgate there, or another version of it?")
+
+
 class Client:
     """An open connection, for a `with` statement. Every method raises UnreachableError and RefusedError."""
 
@@ -178,9 +185,12 @@ class Client:
     def object_of(self, answer: httpx.Response) -> Any:
         """The JSON of an answer. Raises CommandError where something else answers there."""
         try:
-            return answer.json()
-        except ValueError as error:
+            said = answer.json(object_hook=Said)
+        except (ValueError, RecursionError) as error:
             raise CommandError(f"{self.url} answers no JSON: no Headgate there?") from error
+        if not isinstance(said, Said):
+            raise CommandError(f"{self.url} answers JSON of another kind: no Headgate there?")
+        return said
 
 
 class Pages:
@@ -223,12 +233,12 @@ def refused(url: str, answer: httpx.Response) -> RefusedError:
     try:
         said = answer.json()
         reason = str(said["detail"])
+        mistakes = "; ".join(f"{each['where']}: {each['what']}" for each in said.get("errors") or ())
     except (ValueError, KeyError, TypeError):
         what = f" to {answer.headers['location']}" if "location" in answer.headers else ""
         return RefusedError(
             status, f"{url} answers {status} {answer.reason_phrase}{what}: no Headgate there?"
         )
-    mistakes = "; ".join(f"{each['where']}: {each['what']}" for each in said.get("errors") or ())
     if mistakes:
         reason = f"{reason}: {mistakes}"
     if status == 404 and reason == "Not Found":

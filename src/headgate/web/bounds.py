@@ -78,6 +78,9 @@ class Bounds:
                 raise Problem(
                     408, f"nothing of the body came for {self._idle_s:g} s", headers={"Connection": "close"}
                 ) from error
+            if message["type"] == "http.disconnect":
+                self._count("broken off")
+                raise Problem(400, "the body was broken off")
             if message["type"] == "http.request":
                 ended = not message.get("more_body", False)
                 taken += len(message.get("body", b""))

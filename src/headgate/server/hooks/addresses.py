@@ -23,6 +23,18 @@ URL = re.compile(
 )
 PORTS = {"http": 80, "https": 443}
 NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+# Which the standard library takes for public, here or in some of its versions.
+NOT_PUBLIC = tuple(
+    map(
+        ip_network,
+        (
+            "192.0.0.0/24",  # RFC 6890, protocol assignments: a cloud keeps its secrets at 192.0.0.192
+            "192.88.99.0/24",  # RFC 7526, the relays that 6to4 had
+            "64:ff9b:1::/48",  # RFC 8215, NAT64 within one's own network
+            "3fff::/20",  # RFC 9637, documentation
+        ),
+    )
+)
 
 Address = IPv4Address | IPv6Address
 
@@ -116,6 +128,8 @@ def public(address: Address) -> bool:
     if inner is not None:
         return public(inner)
     if isinstance(address, IPv6Address) and address.is_site_local:
+        return False
+    if any(address in network for network in NOT_PUBLIC):
         return False
     return address.is_global and not address.is_reserved and not address.is_multicast
 

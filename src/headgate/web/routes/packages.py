@@ -47,6 +47,8 @@ class Package(BaseModel):
 class PackageForm(BaseModel):
     """What is said of a package when it is added."""
 
+    model_config = ConfigDict(extra="forbid")
+
     version: Annotated[Text, Field(min_length=1)]
     kind: Kind = Kind.FIRMWARE
     name: Text = ""
@@ -76,7 +78,11 @@ def form_of(fields: Mapping[str, list[str]]) -> PackageForm | ArchiveForm:
     said = {
         name: values if name == "source_versions" else values[-1] for name, values in filled(fields).items()
     }
-    form = ArchiveForm if said.get("archive", "false") != "false" else PackageForm
+    if said.get("archive", "false") != "false":
+        form: type[PackageForm | ArchiveForm] = ArchiveForm
+    else:
+        form = PackageForm
+        said.pop("archive", None)
     try:
         return form.model_validate(said)
     except ValidationError as error:
