@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
@@ -147,13 +148,22 @@ async def serve_orchestrator(body: Path, folder: Path, threads: int, devices: in
 
 
 class Beat:
-    """How long the loop does not come round: wall time, and CPU of its thread alone."""
+    """How long the loop does not come round: wall time, CPU of its thread alone, and one look for garbage."""
 
     EVERY_S = 0.001
 
     def __init__(self) -> None:
         self._late_s: list[float] = []
         self._spent_s: list[float] = []
+        self._collecting_s = self._collected_s = 0.0
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, _facts: dict[str, int]) -> None:
+        now_s = time.thread_time()
+        if phase == "start":
+            self._collecting_s = now_s
+        else:
+            self._collected_s = max(self._collected_s, now_s - self._collecting_s)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -166,8 +176,10 @@ class Beat:
     def told(self) -> dict[str, float]:
         """Since it was asked last, in milliseconds."""
         late, spent = sorted(self._late_s), sorted(self._spent_s)
+        collected_s, self._collected_s = self._collected_s, 0.0
         self._late_s, self._spent_s = [], []
         return {
+            "gc_max_ms": collected_s * 1e3,
             "loop_p99_ms": late[len(late) * 99 // 100] * 1e3,
             "loop_max_ms": late[-1] * 1e3,
             "loop_cpu_p99_ms": spent[len(spent) * 99 // 100] * 1e3,
@@ -177,11 +189,7 @@ class Beat:
 
 async def serve_api(body: Path, folder: Path, threads: int) -> None:
     """A server with its API, and grants of one package; a line on its input asks how its loop came round."""
-    import gc
-
-    from headgate.cli.serve import Settled
     from headgate.server import Config, Server
-    from headgate.server.house import uncollected
 
     coap = {"host": HOST, "port": 0, "threads": threads, "receive_buffer_bytes": RECEIVE_BUFFER_BYTES}
     config = Config(
@@ -190,10 +198,8 @@ async def serve_api(body: Path, folder: Path, threads: int) -> None:
         http={"port": 0},
         log={"level": "warning"},
     )
-    with uncollected():
-        server = Server(config)
-        await server.start()
-        gc.freeze()
+    server = Server(config, own_process=True)
+    await server.start()
     package = await server.add_package(body, version="V1.1")
     await server.serve_http()
     downloads = server._in.packages.downloads
@@ -206,13 +212,6 @@ async def serve_api(body: Path, folder: Path, threads: int) -> None:
     loop = asyncio.get_running_loop()
     beating = loop.create_task(beat.run())
 
-    async def settle() -> None:
-        settled = Settled(0)
-        while True:
-            await asyncio.sleep(1.0)
-            settled.look(server.stats.tasks)
-
-    settling = loop.create_task(settle())
     say(
         port=server.port,
         path=keys[0],
@@ -226,7 +225,6 @@ async def serve_api(body: Path, folder: Path, threads: int) -> None:
     while await loop.run_in_executor(None, sys.stdin.readline):
         say(tasks=server.stats.tasks, commits=server.stats.pump.get("commits", 0), **beat.told())
     beating.cancel()
-    settling.cancel()
     await server.close()
 
 

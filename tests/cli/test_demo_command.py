@@ -77,6 +77,7 @@ def test_a_healthy_fleet_is_told_of_in_words(threads):
     assert done.stdout.startswith("Server on UDP 127.0.0.1:")
     assert "Console: http://127.0.0.1:" in done.stdout
     assert "30 of 30 devices run the new version" in done.stdout
+    assert "What to try next" in done.stdout
     assert done.stderr == ""
 
 

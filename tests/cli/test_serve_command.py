@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -17,7 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headgate.cli import serve
 from peer import Peer, get
 
 PATIENCE_S = 60.0
@@ -196,21 +194,3 @@ def test_a_taken_tcp_port_is_told_in_one_line(tmp_path):
         )
     assert code != 0
     assert f"TCP port {port} of 127.0.0.1 cannot be used: Address already in use" in said
-
-
-def test_what_has_come_to_stay_is_not_looked_through():
-    """A campaign's tasks, once they are many: few are left to the collector. After an end it is told anew."""
-    gc.unfreeze()
-    try:
-        settled = serve.Settled(10)
-        settled.look(10 + serve.SETTLED_TASKS - 1)
-        assert gc.get_freeze_count() == 0
-        settled.look(10 + serve.SETTLED_TASKS)
-        frozen = gc.get_freeze_count()
-        assert frozen > 0
-        made = [[number] for number in range(1000)]
-        settled.look(0)
-        settled.look(serve.SETTLED_TASKS)
-        assert gc.get_freeze_count() > frozen + len(made) / 2
-    finally:
-        gc.unfreeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 
 import pytest
 
@@ -13,6 +14,7 @@ from headgate.store import tables
 from headgate.upgrade.admission import Limits
 from headgate.upgrade.askers import Active
 from headgate.upgrade.campaign import Retry, RetryPolicy
+from headgate.upgrade.campaigns import PASSED_MAX, own_of
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.orchestrator import OrchestratorSettings
 from headgate.upgrade.task import State
@@ -63,6 +65,24 @@ def test_work_waits_for_the_commit(tmp_path):
     pieces(house)
     assert house.check_counters() == {"state wait_online": 95}
     house.close()
+
+
+def test_a_stopped_campaign_is_found_among_others_in_pieces(house):
+    """Its tasks, each once and let go of when it was taken; what is looked through beside is told as None."""
+    house.campaign(*[f"one-{number}" for number in range(PASSED_MAX + 1)])
+    house.campaign(*[f"two-{number}" for number in range(PASSED_MAX)], id="c2")
+    pieces(house)
+    active = deque(house.orchestrator.roster.tasks())
+    one, two = (active[0].running, active[-1].running)
+    assert one is not two
+    found = own_of(two, active.copy())
+    assert next(found) is None
+    assert [each.running for each in found] == [two] * PASSED_MAX
+    left = active.copy()
+    found = own_of(one, left)
+    assert next(found) is active[0]
+    assert len(left) == len(active) - 1
+    assert list(found)[-1] is None
 
 
 @pytest.mark.parametrize("killed_after", [6, 8, 12])

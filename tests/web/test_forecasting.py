@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
@@ -11,6 +12,7 @@ from headgate.store.batch import Batch
 from headgate.upgrade.radio import Cell, RadioClass
 from headgate.upgrade.task import Kind, State
 from headgate.web import known
+from headgate.web.forecasting import WAITING_MAX
 from headgate.web.targets import DeviceFilter, filtered
 from web_asking import add, problem
 
@@ -196,6 +198,25 @@ def test_who_holds_slots_is_counted_by_cell_and_class(run, api):
             )
             assert (found.cell, found.radio_class) == (Cell(0x1A2B, 460, 0), C1)
             assert (found.held, found.waiting, found.limit) == (3, 2, 10)
+
+    run(main())
+
+
+def test_few_wait_for_a_forecast(run, api):
+    """Who comes beyond is told so at once: a crowd of dry runs does not keep other requests waiting."""
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client:
+            wanted = {"package": (await add(client))["pid"], "targets": {"endpoints": ["a"]}}
+            many = [
+                client.post("/campaigns", params={"dry_run": True}, json=wanted)
+                for _ in range(WAITING_MAX + 10)
+            ]
+            said = await asyncio.gather(*many)
+            refused = [answer for answer in said if answer.status_code == 503]
+            assert 0 < len(refused) <= 10
+            assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+            assert await dry(client, wanted) is not None
 
     run(main())
 

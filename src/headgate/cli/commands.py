@@ -173,7 +173,7 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")] = False,
     exit: Annotated[
         bool,
-        typer.Option("--exit", help="End when all is over; on a terminal the server else stays for a look."),
+        typer.Option("--exit", help="Unattended: leave nothing to a person, end when all is over."),
     ] = False,
     bad_batch: Annotated[
         bool, typer.Option(help="Firmware in stages, with a batch of devices that makes it pause itself.")
@@ -187,9 +187,17 @@ def demo(
     Half of the devices are upgraded in their firmware (LwM2M object 5), half in their software (PCP, object
     19), by two campaigns that share the cells. 60, 30 and 10 % of the devices are in radio classes 0, 1 and
     2; a fifth changes its port, a third has some oddity, a few lose power in mid-download. Ten minutes after
-    its end a device is switched off. At the end stands who ended how: exit code 0 if every healthy
-    device holds the new version, each fault ended in its published cause, no cell held more devices than its
-    limit and no slot lay idle while someone waited; else 1, and what does not hold is named.
+    its end a device is switched off.
+
+    The firmware goes in stages of 5 %, 25 % and the rest. A quarter of the second is a bad batch, whose
+    update fails: the campaign pauses itself, and says why. On a terminal you have 45 s to resume it, in the
+    console or by `headgate campaign resume`; then the demo does, and with --exit at once.
+
+    At the end stands who ended how: exit code 0 if every healthy device holds the new version, each fault
+    and the batch ended in their published causes, the campaign paused itself once, in its second stage, and
+    nobody of the third began before it was resumed, no cell held more devices than its limit and no slot
+    lay idle while someone waited; else 1, and what does not hold is named. On a terminal the server stays
+    for a look.
 
     All simulated times pass alike, for the server too: its 60 min and 24 h are those of `headgate serve`.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -15,11 +14,9 @@ from rich.text import Text
 
 from headgate.config import Config, Settings
 from headgate.server import Server
-from headgate.server.house import uncollected
 from headgate.server.logs import JsonLines
 
 STATUS_EVERY_S = 1.0
-SETTLED_TASKS = 5_000  # so many new tasks are worth a look at the garbage collector
 
 
 def log_to_stderr(config: Config) -> None:
@@ -49,7 +46,7 @@ class Serving:
         log_to_stderr(self.config)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        server = Server(self.config)
+        server = Server(self.config, own_process=True)
         starting = loop.create_task(server.start())
 
         def end() -> None:
@@ -59,10 +56,7 @@ class Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
         try:
-            with uncollected():
-                await starting
-                # What was restored stays: looking for garbage in 100,000 tasks takes 0.3 s of the loop.
-                gc.freeze()
+            await starting
         except asyncio.CancelledError:
             return 0
         try:
@@ -89,15 +83,13 @@ class Serving:
             made = f", its first token is in {server.http.token_file}" if server.http.token_file else ""
             print(f"headgate: API at {server.http.url}/api/v1{made}", flush=True)
             print(f"headgate: console at {server.http.login_url()} (once, within an hour)", flush=True)
-        settled = Settled(stats.tasks)
         console = Console()
         if not console.is_terminal:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):
-                settled.look(server.stats.tasks)
+                pass  # the log tells what there is to tell
             return
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while server.failure is None and not await _within(stop, STATUS_EVERY_S):
-                settled.look(server.stats.tasks)
                 live.update(self._status_line(server), refresh=True)
 
     def _status_line(self, server: Server) -> Text:
@@ -111,26 +103,6 @@ class Serving:
             no_wrap=True,
             overflow="ellipsis",
         )
-
-
-class Settled:
-    """What has come to stay is not looked through for garbage: a million tasks would block the loop for 3 s.
-
-    Tasks are freed by their reference counts all the same; what is frozen with them and is part of a cycle is
-    not, so the young garbage goes first.
-    """
-
-    def __init__(self, tasks: int) -> None:
-        self._tasks = tasks
-
-    def look(self, tasks: int) -> None:
-        """There are so many now."""
-        if tasks >= self._tasks + SETTLED_TASKS:
-            gc.collect(1)
-            gc.freeze()
-            self._tasks = tasks
-        elif tasks < self._tasks:
-            self._tasks = tasks
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -10,11 +10,10 @@ The port is taken before anything is read: a device that asks meanwhile waits in
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -29,6 +28,7 @@ from headgate.server.hooks.hooks import Hooks
 from headgate.server.logs import logger
 from headgate.server.operations import Operations
 from headgate.server.packages import Packages
+from headgate.server.process import Settled, in_short_turns, uncollected
 from headgate.server.pump import Pump
 from headgate.store import tables
 from headgate.store.batch import Batch
@@ -46,20 +46,6 @@ Read = TypeVar("Read")
 log = logger()
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Nobody looks for garbage meanwhile. What is restored is none, and looking through 100,000 tasks again
-    and again costs more than a second of a start.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
 class House:
     """Open by `open`, close by `close`; in between its rooms are there to be used."""
 
@@ -71,12 +57,15 @@ class House:
     pump: Pump
     hooks: Hooks
 
-    def __init__(self, config: Config, clock: Time, on_commit: Callable[[Batch], None]) -> None:
+    def __init__(
+        self, config: Config, clock: Time, on_commit: Callable[[Batch], None], *, own_process: bool
+    ) -> None:
         """Raises ConfigError for settings that do not go together."""
         self.config = config
         self.clock = clock
         self.operations = Operations(self)
         self._on_commit = on_commit
+        self._settled = Settled() if own_process else None
         self._limits = rooms.limits_of(config)
         self._radio = rooms.radio_of(config)
         self._bounds = rooms.bounds_of(config)
@@ -87,12 +76,14 @@ class House:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="headgate-writer")
 
     @classmethod
-    async def open(cls, config: Config, clock: Time, on_commit: Callable[[Batch], None]) -> Self:
+    async def open(
+        cls, config: Config, clock: Time, on_commit: Callable[[Batch], None], *, own_process: bool
+    ) -> Self:
         """Build, restore, serve. What fails on the way leaves nothing behind.
 
         Raises ConfigError, StoreError (another server, a newer database, no room) and AddressError.
         """
-        house = cls(config, clock, on_commit)
+        house = cls(config, clock, on_commit, own_process=own_process)
         try:
             await house._open()
         except BaseException:
@@ -108,6 +99,8 @@ class House:
 
     async def _open(self) -> None:
         closing = self._closing
+        if self._settled is not None:
+            closing.enter_context(in_short_turns())
         closing.callback(self._writer.shutdown)
         directory = Directory(self.config.store.directory)
         closing.callback(directory.close)
@@ -159,6 +152,7 @@ class House:
             await asyncio.to_thread(self._restore)
             running = self.orchestrator.roster.running.values()
             await self.packages.downloads.load_wanted([each.campaign.plan.pid for each in running])
+            self.settle()
         self.pump.start(self.edge.send)
         self.hooks.start()
         await self.edge.start()
@@ -199,9 +193,16 @@ class House:
 
     # -- between the rooms --
 
+    def settle(self) -> None:
+        """What was built up to now stays: in a process of our own it is not looked through for garbage."""
+        if self._settled is not None:
+            self._settled.begin()
+
     def _committed(self, batch: Batch) -> None:
         self.hooks.committed(batch)
         self._on_commit(batch)
+        if self._settled is not None:
+            self._settled.stored(batch)
 
     def labelled(self, endpoint: str, product: str | None) -> None:
         """An operator has said of which product a device is; None: of none."""

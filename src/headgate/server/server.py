@@ -39,10 +39,18 @@ class Server:
     goes on from there. Times are seconds since the epoch.
     """
 
-    def __init__(self, config: Config | None = None, *, clock: Time | None = None) -> None:
-        """`clock` is for rehearsals, in which time passes faster than it does here."""
+    def __init__(
+        self, config: Config | None = None, *, clock: Time | None = None, own_process: bool = False
+    ) -> None:
+        """`own_process`: nothing else of weight runs in this process, which may be set up for the loop.
+
+        Then the garbage collector leaves tasks alone (through 1,000,000 it looks for 3 s, at once), and
+        threads of Python take turns every 0.5 ms (docs/operating.md). `clock` is for rehearsals, in which
+        time passes faster than it does here.
+        """
         self.config = config or Config()
         self._clock = clock
+        self._own_process = own_process
         self._house: House | None = None
         self._http: HttpServer | None = None
         self._started = False
@@ -68,7 +76,9 @@ class Server:
         if self._started:
             raise RuntimeError("this Server was started before; make a new one")
         self._started = True
-        self._house = await House.open(self.config, self._clock or Clock(), self._committed)
+        self._house = await House.open(
+            self.config, self._clock or Clock(), self._committed, own_process=self._own_process
+        )
         self._house.pump.stopped.add_done_callback(lambda _: self._watched.ended())
 
     async def serve_http(self, settings: Settings | None = None) -> HttpServer:
@@ -85,6 +95,7 @@ class Server:
         desk = ServerDesk(self, self._in, settings)
         file = self.config.store.directory.absolute() / TOKEN
         self._http = await HttpServer.open(desk, self.config.http, file)
+        self._in.settle()
         return self._http
 
     async def close(self) -> None:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from headgate.engine.timers import Timers
 from headgate.store import tables
@@ -20,6 +21,24 @@ from headgate.upgrade.questions import Questions
 from headgate.upgrade.stages import Stage
 from headgate.upgrade.turns import Gathering
 from headgate.upgrade.works import Works
+
+PASSED_MAX = 500  # tasks of other campaigns: some 50 us
+
+
+def own_of(running: Running, active: deque[Active]) -> Iterator[Active | None]:
+    """Those of a campaign, each let go of as it is taken, and not all of them at once at the end.
+
+    None stands for PASSED_MAX others, so that a piece of work does not look through all there are.
+    """
+    passed = 0
+    while active:
+        each = active.popleft()
+        if each.running is running:
+            yield each
+        else:
+            passed += 1
+            if passed % PASSED_MAX == 0:
+                yield None
 
 
 class Campaigns:
@@ -151,11 +170,11 @@ class Campaigns:
         self._cancel_all(running, by)
 
     def _cancel_all(self, running: Running, by: str) -> None:
-        tasks = [each for each in self._roster.tasks() if each.running is running]
-        self._works.do(running, tasks, lambda each, at: self._cancel(each, by, at))
+        own = own_of(running, deque(self._roster.tasks()))
+        self._works.do(running, own, lambda each, at: self._cancel(each, by, at))
 
-    def _cancel(self, active: Active, by: str, now: float) -> None:
-        if not active.task.state.terminal:
+    def _cancel(self, active: Active | None, by: str, now: float) -> None:
+        if active is not None and not active.task.state.terminal:
             self._negotiator.happens(active, TaskCancelled(by=by), now)
 
     def settle(self, now: float) -> None:

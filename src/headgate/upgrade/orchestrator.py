@@ -78,9 +78,9 @@ class OrchestratorSettings:
     """How long a package is served to a device after its task, and what is left to undo is kept."""
     observing: Observing = Observing.TASKS
     """Which devices are observed at 19/0/0."""
-    work_max: int = 1000
-    """Tasks that one `expire` makes, activates or cancels."""
-    work_rows_max: int = 8_000
+    work_max: int = 25
+    """Tasks that one `expire` makes, activates or cancels: 1 to 2 ms, in which the loop does nothing else."""
+    work_rows_max: int = 2_000
     """Changes in a turn up to which such work goes on: the next turn takes the rest."""
     gathered_max: int = 200_000
     """Changes in a turn that is not taken, as while the store fails: beyond, nothing is taken from devices,

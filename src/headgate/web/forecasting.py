@@ -21,10 +21,13 @@ from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
 from headgate.web.known import Reports, listed_parts, occupied, paces, stored_parts
 from headgate.web.office import Office
+from headgate.web.problems import Problem
 
 SOON_S = 60.0
 """A campaign that begins within this meets those who hold slots now."""
 AWAKE_S = 20.0
+WAITING_MAX = 8
+"""Forecasts that are made or waited for: dry runs that wait for minutes would keep all others out."""
 
 Interval = Annotated[
     float | None,
@@ -135,6 +138,7 @@ class Forecasts:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._one = asyncio.Lock()
+        self._wanted = 0
 
     async def of(
         self,
@@ -147,7 +151,10 @@ class Forecasts:
         start_s: float | None,
         assumed: Assumed,
     ) -> ForecastSaid | None:
-        """That of a list of endpoints, or of those that a query finds; None where the package has gone."""
+        """That of a list of endpoints, or of those that a query finds; None where the package has gone.
+
+        Problem 503 where too many wait for one.
+        """
         office, desk = self._office, self._office.desk
         row = await office.reader.row(tables.packages, package)
         if row is None:
@@ -171,8 +178,14 @@ class Forecasts:
         }
         reports = Reports(now_s=begin_s, interval_s=assumed.report_interval_s, online_s=timers.online_s)
         database = office.reader.database
-        async with self._one:
-            return await office.reader.call(foretold, database, devices, stages, reports, wish, now)
+        if self._wanted >= WAITING_MAX:
+            raise Problem(503, "too many forecasts are waited for", headers={"Retry-After": "10"})
+        self._wanted += 1
+        try:
+            async with self._one:
+                return await office.reader.call(foretold, database, devices, stages, reports, wish, now)
+        finally:
+            self._wanted -= 1
 
 
 def foretold(

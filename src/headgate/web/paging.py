@@ -13,9 +13,12 @@ from fastapi import Query
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Column, ColumnElement, Connection, select
 
+from headgate.web.problems import Problem
+
 PAGE_MAX = 1000
 PAGE = 100
 LOOKED_MAX = 10_000  # rows that one page looks at: some 30 ms
+NUMBER_MAX = (1 << 63) - 1  # of a row, in any database
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -62,3 +65,14 @@ def looked_to(reader: Connection, column: Column[Any], where: ColumnElement[bool
     query = select(column).where(where).order_by(column).offset(LOOKED_MAX - 1).limit(1)
     found: str | None = reader.execute(query).scalar_one_or_none()
     return found
+
+
+def number_of(text: str) -> int:
+    """The number that a page's `next` is. Problem 422 for none of ours.
+
+    >>> number_of("4711")
+    4711
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= NUMBER_MAX):
+        raise Problem(422, "`after` is `next` of a page, and this is none")
+    return int(text)

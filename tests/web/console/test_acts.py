@@ -15,6 +15,7 @@ from web_browsing import ORIGIN, logged_in, registered, shown
 ELSEWHERE = [
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
     {"Origin": "http://console.test.evil.example"},
     {"Origin": "http://console.test:81"},
     {"Origin": ""},

@@ -57,3 +57,15 @@ def plain(name: str) -> str:
     """The name as a page shows it, without the marks around its escapes."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
     return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize("before", ["²", "9" * 5000, "9" * 19, "-1", "x"], ids=lambda said: said[:2])
+def test_a_page_behind_nothing_is_refused(run, api, before):
+    """A number that is none, or is larger than any database has, is no bug of ours."""
+
+    async def main() -> None:
+        async with api() as asked, logged_in(asked) as client:
+            await registered(asked, "a")
+            assert (await client.get("/devices/a", params={"before": before})).status_code == 422
+
+    run(main())

@@ -6,10 +6,13 @@ import asyncio
 import json
 from contextlib import aclosing, asynccontextmanager
 
+import pytest
+
 from headgate.web.access import Scope
 from headgate.web.console.live import OVER
-from headgate.web.console.pages import Question
-from headgate.web.routes.events import HELLO
+from headgate.web.console.pages import Question, View
+from headgate.web.routes.events import BEAT, HELLO
+from headgate.web.routes.tasks import TaskQuery
 from web_asking import add
 from web_browsing import logged_in
 
@@ -37,6 +40,13 @@ def parts(piece: bytes) -> dict[str, str]:
     return json.loads(data.removeprefix("data: "))
 
 
+async def change(pieces) -> bytes:
+    """The next piece that says something: on a busy machine a beat may come before."""
+    while (piece := await anext(pieces)) == BEAT:
+        pass
+    return piece
+
+
 def test_a_hundred_viewers_are_one_question(run, api):
     """All are sent the same bytes, first all parts, then those that are otherwise."""
 
@@ -46,10 +56,10 @@ def test_a_hundred_viewers_are_one_question(run, api):
 
             async def look() -> list[bytes]:
                 async with looking(asked) as pieces:
-                    found = [await anext(pieces)]
+                    found = [await change(pieces)]
                     await everybody.wait()
                     while "live_campaigns" not in parts(found[-1]) or len(found) == 1:
-                        found.append(await anext(pieces))
+                        found.append(await change(pieces))
                     return found
 
             watching = [asyncio.ensure_future(look()) for _ in range(100)]
@@ -84,7 +94,7 @@ def test_who_may_less_is_sent_less(run, api):
                 )
                 async with aclosing(site.live.pieces(view, question, lambda: True)) as pieces:
                     await anext(pieces)
-                    assert ("<form" in parts(await anext(pieces))["live_state"]) is seen
+                    assert ("<form" in parts(await change(pieces))["live_state"]) is seen
 
     run(main())
 
@@ -96,10 +106,10 @@ def test_a_session_that_ends_ends_what_it_follows(run, api):
         async with api() as asked, asked.client() as admin:
             ended = False
             async with looking(asked, good=lambda: not ended) as pieces:
-                parts(await anext(pieces))
+                parts(await change(pieces))
                 ended = True
                 await add(admin)
-                assert await anext(pieces) == OVER
+                assert await change(pieces) == OVER
                 assert [piece async for piece in pieces] == []
 
     run(main())
@@ -114,6 +124,32 @@ def test_nobody_is_followed_by_more_than_may(run, api):
             assert (await client.get("/live/settings")).status_code == 404  # which never changes
             async with asked.client() as program:
                 assert (await program.get("/events")).status_code == 503
+
+    run(main())
+
+
+@pytest.mark.parametrize("bug", [False, True])
+def test_a_page_that_cannot_be_shown_takes_no_other_with_it(run, api, caplog, bug):
+    """Neither one whose question is wrong, nor one with a bug: that is in the log, once."""
+    asked_for = []
+
+    async def wrong(question):
+        asked_for.append(question)
+        if bug:
+            raise ZeroDivisionError
+        TaskQuery(state="none that there is")
+
+    async def main() -> None:
+        async with api() as asked:
+            view, token = View(path="/wrong", template="", context=wrong), asked.web._office.tokens.list()[0]
+            live = asked.web._site.live
+            async with aclosing(live.pieces(view, Question(path="/wrong", token=token), lambda: True)) as bad:
+                assert await anext(bad) == HELLO
+                for _ in range(2):
+                    async with looking(asked) as pieces:
+                        parts(await change(pieces))
+            assert asked_for
+            assert caplog.text.count("met a bug") == bug
 
     run(main())
 

@@ -84,9 +84,9 @@ class Operator:
             pause.quiet_s = time.monotonic()
             if self.person:
                 self.show.says(
-                    f"Everyone who held a slot has ended. Resume it in the console, or by `headgate campaign "
-                    f"resume {campaign.id}`; else the demo does in {PERSON_S:.0f} s. Meanwhile, try `headgate "
-                    f"device explain {self.placed.order.endpoints[-1]}`."
+                    "Everyone who held a slot has ended. Resume it in the console, or by `headgate campaign "
+                    f"resume {campaign.id}`; else the demo does in {PERSON_S:.0f} s. Why a device waits says "
+                    f"`headgate device explain {self.placed.order.endpoints[-1]}`."
                 )
         if self.person and time.monotonic() - pause.quiet_s < PERSON_S:
             return

@@ -25,7 +25,7 @@ from headgate.fleet.population import Population
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
 from headgate.server import Server, TaskStatus
-from headgate.server.house import uncollected
+from headgate.server.process import uncollected
 from headgate.upgrade.task import Kind, State
 
 VERSION = "V1.0"
@@ -101,6 +101,11 @@ class Demo:
                     if not self.exit and show.is_terminal:
                         show.next_steps(next_steps(fleet, placed))
                         await self._linger(server, show)
+                    elif not self.json:
+                        show.says(
+                            "What to try next: `headgate demo` on a terminal, which leaves the pause to you, "
+                            "and the console open at the end; or `headgate serve` and `headgate fleet`."
+                        )
         return 0 if verdict.good else 1
 
     def _population(self) -> Population:
@@ -257,8 +262,8 @@ def next_steps(fleet: Fleet, placed: Sequence[Placed]) -> dict[str, str]:
     endpoint = next((each.endpoint for each in told if each.fault == batch.BATCH), told[0].endpoint)
     return {
         f"headgate campaign show {campaign_id}": "its stages, their gates, and who ended how",
-        f"headgate device explain {endpoint}": "whether a device has anything to do, and what it waits for",
-        f"headgate device timeline {endpoint}": "all that happened to it, step by step",
+        f"headgate device timeline {endpoint}": "all that happened to a device, step by step",
+        f"headgate campaign report {campaign_id} -o report.html": "how it went, as a page with charts",
     }
 
 

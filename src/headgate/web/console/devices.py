@@ -10,6 +10,7 @@ from headgate.web.console import words
 from headgate.web.console.acts import Act, Done, Write
 from headgate.web.console.pages import Context, Question, View
 from headgate.web.office import Office
+from headgate.web.paging import number_of
 from headgate.web.problems import Problem
 from headgate.web.routes.devices import DeviceRoutes, Explanation, Labels, etag_of
 from headgate.web.routes.tasks import TaskQuery, TaskRoutes
@@ -60,7 +61,7 @@ class DevicePages:
         endpoint = endpoint_of(question)
         before = question.said("before")
         timeline = await self._devices.device_timeline(
-            endpoint, after=int(before) if before is not None and before.isdigit() else None, limit=TIMELINE
+            endpoint, after=None if before is None else number_of(before), limit=TIMELINE
         )
         tasks = await self._tasks.list_tasks(TaskQuery.model_validate({"endpoint": endpoint, "limit": TASKS}))
         explanation = await self._devices.explain_device(endpoint)

@@ -40,7 +40,7 @@ def number(form: Form, name: str, *, low: float = 0.0, high: float = math.inf) -
         value = float(text.replace(",", ""))
     except ValueError:
         value = math.nan
-    if not low <= value <= high:
+    if not (math.isfinite(value) and low <= value <= high):
         span = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
         raise Mistake(name, f"takes a number {span}, not “{text[:40]}”")
     return value
@@ -137,7 +137,7 @@ def size_of(text: str) -> dict[str, Any]:
     >>> size_of("1.5%"), size_of("500")
     ({'percent': 1.5}, {'count': 500})
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text)
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(%?)", text)
     if found is None or float(found[1]) <= 0 or ("." in found[1] and not found[2]):
         raise Mistake("stages", f"a stage is a count or a percentage, such as 500 or 10 %, not “{text[:40]}”")
     return {"percent": float(found[1])} if found[2] else {"count": int(found[1])}

@@ -38,7 +38,10 @@ def permitted(token: Token, wanted: Scope) -> None:
 def same_origin(request: Request) -> None:
     """Problem 403 where a write does not come from a page of ours."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    ours = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        ours = bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:  # that is no URL
+        ours = False
     if not ours or site not in (None, "same-origin"):
         raise Problem(403, "This did not come from a page of this console, so nothing was done.")
 

@@ -15,8 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from headgate.errors import HeadgateError
 from headgate.web.console.pages import Question, View
@@ -28,6 +33,9 @@ AT_MOST_EVERY_S = 1.0
 AT_LEAST_EVERY_S = 15.0
 REST = 20  # times as long as it worked
 OVER = b"event: over\ndata: \n\n"
+REFUSED = (HeadgateError, Problem, RequestValidationError, ValidationError)
+
+log = logging.getLogger("headgate.web")
 
 Parts = Mapping[str, str]
 Render = Callable[[View, Question], Awaitable[Parts]]
@@ -102,8 +110,11 @@ class Live:
         self.renders += 1
         try:
             topic.became(await self._render(topic.view, topic.question))
-        except (HeadgateError, Problem):
+        except REFUSED:
             return  # the page stays as it is, and is asked again
+        except Exception:  # a bug of one page, or of its question, must not end all others
+            topic.asked_s = math.inf  # once is enough: as long as somebody looks, it stays as it is
+            log.exception("a page that is looked at met a bug; please report it")
 
     def _happened(self) -> object:
         figures = self._office.desk.figures()

@@ -81,7 +81,7 @@ class Wizard:
             ]
             return await self._page(STEP_OF.get(found[0].field.partition(".")[0], "policy"), form, found)
         except Problem as problem:
-            if problem.status_code not in (404, 409, 422):
+            if problem.status_code not in (404, 409, 422, 503):
                 raise
             devices = str(problem.detail).startswith(("targets", "there is no campaign"))
             at = "targets" if devices else "policy"

