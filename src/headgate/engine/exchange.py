@@ -30,6 +30,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from headgate.engine.bounds import PAYLOAD_MAX, SZX_MAX, Bounds
+from headgate.engine.counting import COUNTED
 from headgate.engine.deduplication import Handle
 from headgate.engine.endpoints import Device, Remote
 from headgate.engine.events import Cause, Event
@@ -46,44 +47,6 @@ from headgate.wire.numbers import ACK, CON, EMPTY, GET, NON, REQUEST_LAST, RST
 BODY_MAX = 16 << 20  # bytes of a request that 2**20 blocks of the smallest size can carry
 
 NO_EVENTS: tuple[Event, ...] = ()
-
-# What `Exchange.counts` counts.
-COUNTED = (
-    "received",
-    # Messages taken.
-    "requests",
-    "notifications",
-    "pings",
-    # Copies, by what they are copies of.
-    "repeated",
-    "repeated while handled",
-    "response repeated",
-    "acknowledgement repeated",
-    "message id used again",
-    # Messages that nobody waits for.
-    "notification unmatched",
-    "response unmatched",
-    "acknowledgement unmatched",
-    "reset unmatched",
-    # Messages that are wrong.
-    "format error",
-    "format error in CON",
-    "bad option in response",
-    "bad option in NON request",
-    "refused by 4.00",
-    "refused by 4.02",
-    "refused by 4.05",
-    "refused by 4.08",
-    "refused by 4.13",
-    "refused by 5.05",
-    # What we did besides answering.
-    "retransmitted",
-    "waited for a message id",
-    "notification superseded",
-    "forgotten early",
-    "upload abandoned",
-    "upload dropped early",
-)
 
 
 class Exchange:
