@@ -96,6 +96,24 @@ def test_something_else_answers(tmp_path, status, headers, body, wanted):
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("campaign", "pause", "c", "--reason", "\udcff"),
+        ("device", "list", "--prefix", "\udcff"),
+        ("token", "add", "\udcff", "--scope", "read"),
+        ("campaign", "create", "--package", "0" * 16, "--all", "--yes", "--idempotency-key", "\udcff"),
+    ],
+    ids=lambda command: "-".join(command[:2]),
+)
+def test_bytes_that_are_no_text_are_wrong_usage(tmp_path, command):
+    """As a shell passes them: there is no character for them to be sent."""
+    with answering(200, {}, b"{}") as (url, keys):
+        keys.append("")
+        said = Operator(url, "t", tmp_path).refused(*command, code=2)
+    assert "no text" in said
+
+
+@pytest.mark.parametrize(
     "body",
     [b"[]", b"null", b'{"items": 1}', b"[" * 100_000, b'{"state": "running"}'],
     ids=lambda body: body[:8],

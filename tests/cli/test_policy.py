@@ -39,12 +39,14 @@ from headgate.upgrade.failure import Failure
         (lambda text: policy.retry_of([text]), "any=1@"),
         (lambda text: policy.retry_of([text]), "any=x@1h"),
         (lambda text: policy.retry_of([text]), "any=1@1y"),
+        (lambda text: policy.retry_of([text]), "any=" + "9" * 5000),
         (lambda text: policy.seconds_of(text, "it"), "-1"),
         (lambda text: policy.share_of(text, "it"), "95"),
         (lambda text: policy.share_of(text, "it"), "nan"),
         (lambda text: policy.share_of(text, "it"), "-1%"),
         (lambda text: policy.start_of(text, None), "tomorrow"),
         (lambda text: policy.start_of(text, None), "+x"),
+        (lambda text: policy.start_of(text, None), "0001-01-01"),  # before there was a local time
     ],
 )
 def test_what_is_none_is_wrong_usage(parse, text):

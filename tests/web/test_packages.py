@@ -173,6 +173,7 @@ def test_pages_follow_one_another_newest_first(run, api):
         (END, 400, ""),
         (part("version", b"V2") + END, 422, "no part with the name file"),
         (part("file", b"x") + END, 422, "not as described"),
+        (part("file", b"") + part("version", b"V") + END, 422, "this one is empty"),
         (part("file", b"x") * 2 + END, 400, "more than one file"),
         (part("version", b"V" * 2000) + END, 400, "a field has more than"),
         (part("a", b"") * 1300 + END, 400, "parts"),

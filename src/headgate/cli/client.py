@@ -164,6 +164,9 @@ class Client:
             answer = self._http.request(method, path, **how)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from error
+        except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8, most often
+            said = f"this is no text that can be sent: {error.object[error.start :][:40]!r}"
+            raise CommandError(said, exit_code=WRONG_USAGE) from error
         if not answer.is_success:
             raise refused(self.url, answer)
         return answer

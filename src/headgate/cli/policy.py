@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from headgate.cli.saying import WRONG_USAGE, CommandError
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+COUNT = re.compile(r"\d{1,9}")
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d"
@@ -108,13 +109,12 @@ def start_of(text: str, timezone: str | None, now_s: float | None = None) -> flo
     """
     if text.startswith("+"):
         return (time.time() if now_s is None else now_s) + seconds_of(text[1:], "--start")
+    zone = None if timezone is None else zone_of(timezone)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError, OSError) as error:  # no time, or one that this machine cannot tell
         raise wrong("--start", "a time such as 2026-12-01T22:00, or +2h from now", text) from error
-    if at.tzinfo is None and timezone is not None:
-        at = at.replace(tzinfo=zone_of(timezone))
-    return at.timestamp()
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -157,7 +157,7 @@ def retry_of(texts: Iterable[str]) -> list[dict[str, Any]]:
     for text in texts:
         cause, _, how = text.rpartition("=")
         count, at, interval = how.partition("@")
-        if not cause or not count.isdecimal() or (at and not interval):
+        if not cause or not COUNT.fullmatch(count) or (at and not interval):
             raise wrong("--retry", "CAUSE=COUNT or CAUSE=COUNT@INTERVAL, such as connection-lost=2@10m", text)
         interval_s = seconds_of(interval, "--retry") if at else 0.0
         for failure in failures_of(cause):

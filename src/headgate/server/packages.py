@@ -179,6 +179,8 @@ class Packages:
                 self._files.add, [source] if isinstance(source, bytes) else source
             )
             try:
+                if not stored.size_bytes:
+                    raise PackageError("a package has bytes, and this one is empty")
                 loaded = await self._edge.load(stored.path, check_code=check_code, in_place=True)
                 package = StoredPackage(
                     pid=loaded.etag,
