@@ -17,7 +17,7 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import IGNORED, Choice, Negotiation
+from headgate.upgrade.negotiation import Negotiation
 from headgate.upgrade.object5 import (
     CancelObservation,
     StateObserved,
@@ -42,6 +42,7 @@ from headgate.upgrade.object19 import (
     WithdrawSegments,
 )
 from headgate.upgrade.radio import Measurement, RadioReport, RadioRules, measured
+from headgate.upgrade.table import IGNORED, Choice
 from headgate.upgrade.task import OF_ONE_STATE, Kind, Mark, Plan, State, Task
 
 NOON_S = 1_767_268_800.0  # a Thursday

@@ -120,7 +120,7 @@ def test_shells_complete_commands_options_and_choices():
     assert {"package", "campaign", "device", "cell", "token", "hook", "doctor", "config"} <= completed(
         "headgate "
     )
-    assert completed("headgate campaign re") == {"resume", "retry"}
+    assert completed("headgate campaign re") == {"report", "resume", "retry"}
     assert "--gate-success" in completed("headgate campaign create --")
     assert completed("headgate campaign create --confirm ") == {"none", "start", "stages"}
 

@@ -22,7 +22,8 @@ def test_devices_are_served(run, serving, responder, threads, body):
             )
             assert set(bodies) == {body}
             assert endpoint.outcomes()["2.05"] >= sum(-(-3000 // (16 << szx)) for szx in range(len(peers)))
-            assert endpoint.counts()["sent"] == sum(endpoint.outcomes().values())
+            # A thread counts a batch as sent after it was: the last may be there before that.
+            await eventually(lambda: endpoint.counts()["sent"] == sum(endpoint.outcomes().values()))
             assert endpoint.failure is None
             assert endpoint.receive_buffer_bytes > 0
         for peer in peers:

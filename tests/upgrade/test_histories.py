@@ -18,13 +18,8 @@ from headgate.upgrade.events import (
     TaskCancelled,
     VersionReported,
 )
-from headgate.upgrade.negotiation import IGNORED
-from headgate.upgrade.object5 import (
-    StateObserved,
-    StateReported,
-    UriCleared,
-    UriRefused,
-)
+from headgate.upgrade.object5 import StateObserved, StateReported, UriCleared, UriRefused
+from headgate.upgrade.table import IGNORED
 from headgate.upgrade.task import Mark, State, Task
 from negotiations import NOON_S, OLD, PLAN, URI, WAYS, radio
 from samples import FIRMWARE, SAMPLES, beginnings, effects_of

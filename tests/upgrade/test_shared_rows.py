@@ -28,18 +28,10 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import NOTHING, Choice, Deadline, Entering, Failed, Negotiation, Row, Since
+from headgate.upgrade.negotiation import Negotiation
 from headgate.upgrade.opening import opening
-from headgate.upgrade.rows import (
-    ASKED,
-    PAST,
-    checking,
-    endings,
-    executing,
-    registered,
-    these,
-    updating,
-)
+from headgate.upgrade.rows import ASKED, PAST, checking, endings, executing, registered, these, updating
+from headgate.upgrade.table import NOTHING, Choice, Deadline, Entering, Failed, Row, Since
 from headgate.upgrade.task import Kind, Mark, State, Task
 from negotiations import NOON_S, OLD, PLAN, TARGET, check_step, radio
 

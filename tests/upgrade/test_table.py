@@ -8,15 +8,10 @@ from dataclasses import replace
 import pytest
 
 from headgate.upgrade import TABLES
-from headgate.upgrade.events import (
-    DeadlinePassed,
-    DeviceHeard,
-    Effect,
-    Event,
-    SlotGranted,
-)
+from headgate.upgrade.events import DeadlinePassed, DeviceHeard, Effect, Event, SlotGranted
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import Choice, Failed, Negotiation
+from headgate.upgrade.negotiation import Negotiation
+from headgate.upgrade.table import Choice, Failed
 from headgate.upgrade.task import HOLDING, TERMINAL, Kind, Mark, State, Task
 from negotiations import NOON_S
 from samples import FIRMWARE, PLANS, SAMPLES, SOFTWARE, beginnings, effects_of

@@ -13,8 +13,8 @@ from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Scope
 from headgate.upgrade.campaign import campaign_row
 from headgate.upgrade.task import State
+from headgate.web.campaigning import CampaignStatus, campaign
 from headgate.web.reporting.page import page
-from headgate.web.routes.campaigns import CampaignStatus, campaign
 from headgate.web.routes.reports import counted, told
 from headgate.web.staging import gate_said, stages_status
 from report_rows import CAMPAIGN, COUNTERS, T, small_campaign

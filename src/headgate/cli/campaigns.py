@@ -20,6 +20,7 @@ from headgate.cli.options import (
     Yes,
     asked,
     confirmed,
+    part,
     somebody_is_there,
 )
 from headgate.cli.policy_options import (
@@ -55,8 +56,6 @@ class TaskState(StrEnum):
 
 def one(campaign_id: str) -> str:
     """Where a campaign is."""
-    from headgate.cli.client import part
-
     return f"{PATH}/{part(campaign_id, 'campaign')}"
 
 

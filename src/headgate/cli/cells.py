@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked
+from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
 
 PATH = "/cells"
 
@@ -56,7 +56,6 @@ def show_cell(
     json: Json = False,
 ) -> None:
     """Show a cell: its limits, who holds its slots since when, and the line with its reasons."""
-    from headgate.cli.client import part
     from headgate.cli.tables import Column, column, instant, say_json, show_list, show_one
 
     with asked(url, token, data) as client:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -36,20 +36,6 @@ class RefusedError(CommandError):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason, exit_code=WRONG_USAGE if status in WRONG else FAILED)
         self.status = status
-
-
-def part(name: str, what: str) -> str:
-    """A name as one segment of a path: a device's may hold slashes and dots.
-
-    >>> part("../a b", "endpoint")
-    '%2E%2E%2Fa%20b'
-    """
-    if not name:
-        raise CommandError(f"the {what} is empty", exit_code=WRONG_USAGE)
-    try:
-        return quote(name, safe="").replace(".", "%2E")
-    except UnicodeEncodeError as error:
-        raise CommandError(f"the {what} is no text: {name!r}", exit_code=WRONG_USAGE) from error
 
 
 def address(url: str) -> tuple[str, bool]:

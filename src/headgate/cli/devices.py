@@ -17,6 +17,7 @@ from headgate.cli.options import (
     Yes,
     asked,
     confirmed,
+    part,
     somebody_is_there,
 )
 from headgate.cli.saying import WRONG_USAGE, CommandError
@@ -69,7 +70,6 @@ def show_device(
     endpoint: Endpoint, url: Url = URL, token: Secret = None, data: Data = None, json: Json = False
 ) -> None:
     """Show a registered device."""
-    from headgate.cli.client import part
     from headgate.cli.tables import column, instant, show_one
 
     with asked(url, token, data) as client:
@@ -97,7 +97,6 @@ def explain_device(
     endpoint: Endpoint, url: Url = URL, token: Secret = None, data: Data = None, json: Json = False
 ) -> None:
     """Say in one sentence why a device stands where it stands."""
-    from headgate.cli.client import part
     from headgate.cli.saying import plain
     from headgate.cli.tables import say_json
 
@@ -137,7 +136,6 @@ def device_timeline(
     json: Json = False,
 ) -> None:
     """List what happened to a device, the newest first, whether it is registered or not."""
-    from headgate.cli.client import part
     from headgate.cli.tables import column, instant, show_list
 
     with asked(url, token, data) as client:
@@ -166,7 +164,6 @@ def label_device(
 
     It is kept as long as the device stays registered.
     """
-    from headgate.cli.client import part
     from headgate.cli.tables import column, show_one
 
     with asked(url, token, data) as client:
@@ -192,8 +189,6 @@ def remove_device(
     Its labels go, its timeline stays. A device that is there after all registers again. One that has an
     active task is not removed.
     """
-    from headgate.cli.client import part
-
     with asked(url, token, data) as client:
         path = f"{PATH}/{part(endpoint, 'endpoint')}"
         if not yes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import socket
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from headgate.cli.ending import told_to_end, within
 from headgate.errors import HeadgateError
 from headgate.fleet.download import PORT, uri_parts
 from headgate.fleet.population import Population
@@ -57,10 +57,7 @@ class FleetRun:
         """Run the devices until SIGINT or SIGTERM; the exit code is 0."""
         address = await asyncio.to_thread(server_address, self.server)
         devices = self.population.make()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        stop = told_to_end()
         fleet = Fleet(devices, server=address, link=self.link, seed=self.population.seed, speed=self.speed)
         async with fleet:
             self._announce(fleet, address)
@@ -87,11 +84,11 @@ class FleetRun:
     async def _watch(self, fleet: Fleet, stop: asyncio.Event) -> None:
         console = Console()
         if self.json or not console.is_terminal:
-            while not await _within(stop, STATUS_EVERY_S):
+            while not await within(stop, STATUS_EVERY_S):
                 self._line(fleet, "status")
             return
         with Live(self._text(fleet), console=console, auto_refresh=False, transient=True) as live:
-            while not await _within(stop, STATUS_EVERY_S):
+            while not await within(stop, STATUS_EVERY_S):
                 live.update(self._text(fleet), refresh=True)
 
     def _text(self, fleet: Fleet) -> Text:
@@ -123,12 +120,3 @@ def style_of(profile: Profile) -> str:
     'anjay'
     """
     return profile.style if profile.pcp is None else f"{profile.pcp.generation.value} PCP"
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether `event` came within that time."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

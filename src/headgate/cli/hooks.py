@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked
+from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
 
 PATH = "/hooks"
 
@@ -81,7 +81,6 @@ def show_hook(
     json: Json = False,
 ) -> None:
     """Show a web hook, or what it was not told yet."""
-    from headgate.cli.client import part
     from headgate.cli.tables import column, instant, show_list, show_one
 
     with asked(url, token, data) as client:
@@ -118,8 +117,6 @@ def show_hook(
 @app.command("remove")
 def remove_hook(hook: Id, url: Url = URL, token: Secret = None, data: Data = None) -> None:
     """Have nothing sent there any more."""
-    from headgate.cli.client import part
-
     with asked(url, token, data) as client:
         client.delete(f"{PATH}/{part(hook, 'id')}")
 
@@ -129,7 +126,6 @@ def replay_hook(
     hook: Id, url: Url = URL, token: Secret = None, data: Data = None, json: Json = False
 ) -> None:
     """Send again what was given up, under the same event ids."""
-    from headgate.cli.client import part
     from headgate.cli.tables import say_json
 
     with asked(url, token, data) as client:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -56,6 +57,20 @@ def confirmed(question: str) -> bool:
     """Whether somebody says yes. The question does not mix with results, which may go elsewhere."""
     print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def part(name: str, what: str) -> str:
+    """A name as one segment of a path: a device's may hold slashes and dots.
+
+    >>> part("../a b", "endpoint")
+    '%2E%2E%2Fa%20b'
+    """
+    if not name:
+        raise CommandError(f"the {what} is empty", exit_code=WRONG_USAGE)
+    try:
+        return quote(name, safe="").replace(".", "%2E")
+    except UnicodeEncodeError as error:
+        raise CommandError(f"the {what} is no text: {name!r}", exit_code=WRONG_USAGE) from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked
+from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
 from headgate.cli.saying import WRONG_USAGE, CommandError
 
 PATH = "/packages"
@@ -132,7 +132,6 @@ def show_package(
     pid: Pid, url: Url = URL, token: Secret = None, data: Data = None, json: Json = False
 ) -> None:
     """Show a package."""
-    from headgate.cli.client import part
     from headgate.cli.tables import Column, column, instant, show_one
 
     with asked(url, token, data) as client:
@@ -155,7 +154,5 @@ def show_package(
 @app.command("remove")
 def remove_package(pid: Pid, url: Url = URL, token: Secret = None, data: Data = None) -> None:
     """Remove a package that no campaign needs."""
-    from headgate.cli.client import part
-
     with asked(url, token, data) as client:
         client.delete(f"{PATH}/{part(pid, 'package')}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from headgate.cli.ending import told_to_end, within
 from headgate.config import Config, Settings
 from headgate.server import Server
 from headgate.server.logs import JsonLines
@@ -44,17 +44,9 @@ class Serving:
     async def run(self) -> int:
         """Serve until told to stop; the exit code. Raises HeadgateError when it cannot begin."""
         log_to_stderr(self.config)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
         server = Server(self.config, own_process=True)
-        starting = loop.create_task(server.start())
-
-        def end() -> None:
-            stop.set()
-            starting.cancel()  # changes nothing once it is done
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end)
+        starting = asyncio.create_task(server.start())
+        stop = told_to_end(starting)
         try:
             await starting
         except asyncio.CancelledError:
@@ -85,11 +77,11 @@ class Serving:
             print(f"headgate: console at {server.http.login_url()} (once, within an hour)", flush=True)
         console = Console()
         if not console.is_terminal:
-            while server.failure is None and not await _within(stop, STATUS_EVERY_S):
+            while server.failure is None and not await within(stop, STATUS_EVERY_S):
                 pass  # the log tells what there is to tell
             return
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            while server.failure is None and not await _within(stop, STATUS_EVERY_S):
+            while server.failure is None and not await within(stop, STATUS_EVERY_S):
                 live.update(self._status_line(server), refresh=True)
 
     def _status_line(self, server: Server) -> Text:
@@ -103,12 +95,3 @@ class Serving:
             no_wrap=True,
             overflow="ellipsis",
         )
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether `event` came within that time."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import select
-import signal
 import sys
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from headgate.cli.ending import told_to_end, within
 from headgate.edge import Edge, path_bytes
 from headgate.engine.package import Package
 from headgate.errors import HeadgateError, PackageError, PathTakenError
@@ -92,18 +92,10 @@ class FileServer:
 
     async def serve(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
         try:
             self._edge.bind()
-            publishing = loop.create_task(self._publish())
-
-            def end() -> None:
-                stop.set()
-                publishing.cancel()  # changes nothing once it is done
-
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, end)
+            publishing = asyncio.create_task(self._publish())
+            stop = told_to_end(publishing)
             try:
                 packages = await publishing
             except asyncio.CancelledError:
@@ -153,13 +145,13 @@ class FileServer:
 
     async def _status(self, stop: asyncio.Event) -> None:
         if self._json or not self._console.is_terminal:
-            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await within(stop, STATUS_EVERY_S):
                 self._sample()
                 if self._json and _output_takes_more():
                     self._line("status", **self._rates())
             return
         with Live(self._status_line(), console=self._console, auto_refresh=False, transient=True) as live:
-            while self._edge.failure is None and not await _within(stop, STATUS_EVERY_S):
+            while self._edge.failure is None and not await within(stop, STATUS_EVERY_S):
                 self._sample()
                 if _output_takes_more():
                     live.update(self._status_line(), refresh=True)
@@ -215,12 +207,3 @@ def _output_takes_more() -> bool:
     poll = select.poll()
     poll.register(sys.stdout, select.POLLOUT)
     return bool(poll.poll(0))
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether `event` came within that time."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked
+from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
 
 PATH = "/tokens"
 
@@ -60,7 +60,5 @@ def remove_token(
     data: Data = None,
 ) -> None:
     """Make a token good for nothing. The last one of scope admin stays."""
-    from headgate.cli.client import part
-
     with asked(url, token, data) as client:
         client.delete(f"{PATH}/{part(id, 'token')}")

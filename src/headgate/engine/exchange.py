@@ -7,6 +7,7 @@ and leaves in that order. Time is `now`, in seconds of any one clock; chance is 
     receive -> messaging      CON NON ACK RST, copies, what is malformed       RFC 7252 section 4
                  |-- responses    requests of devices, their bodies (Block1)   section 5.2, RFC 7959
                  '-- requests     responses and notifications by token         section 5.3, RFC 7641
+                       |-- tokens     which are alive                          section 5.3.1
                        '-- request    one request and its blocks               RFC 7959
 
 Invariants (each file has its own besides)
@@ -30,6 +31,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from headgate.engine.bounds import PAYLOAD_MAX, SZX_MAX, Bounds
+from headgate.engine.counting import COUNTED
 from headgate.engine.deduplication import Handle
 from headgate.engine.endpoints import Device, Remote
 from headgate.engine.events import Cause, Event
@@ -46,44 +48,6 @@ from headgate.wire.numbers import ACK, CON, EMPTY, GET, NON, REQUEST_LAST, RST
 BODY_MAX = 16 << 20  # bytes of a request that 2**20 blocks of the smallest size can carry
 
 NO_EVENTS: tuple[Event, ...] = ()
-
-# What `Exchange.counts` counts.
-COUNTED = (
-    "received",
-    # Messages taken.
-    "requests",
-    "notifications",
-    "pings",
-    # Copies, by what they are copies of.
-    "repeated",
-    "repeated while handled",
-    "response repeated",
-    "acknowledgement repeated",
-    "message id used again",
-    # Messages that nobody waits for.
-    "notification unmatched",
-    "response unmatched",
-    "acknowledgement unmatched",
-    "reset unmatched",
-    # Messages that are wrong.
-    "format error",
-    "format error in CON",
-    "bad option in response",
-    "bad option in NON request",
-    "refused by 4.00",
-    "refused by 4.02",
-    "refused by 4.05",
-    "refused by 4.08",
-    "refused by 4.13",
-    "refused by 5.05",
-    # What we did besides answering.
-    "retransmitted",
-    "waited for a message id",
-    "notification superseded",
-    "forgotten early",
-    "upload abandoned",
-    "upload dropped early",
-)
 
 
 class Exchange:
@@ -109,7 +73,7 @@ class Exchange:
         """What is kept at the moment, table by table; each has its bound in `Bounds`."""
         messaging = self._messaging
         return {
-            "tokens": len(self._requests),
+            "tokens": len(self._requests.tokens),
             "devices": messaging.peers,
             "awaited": messaging.awaited,
             "separate": len(self._responses),
@@ -139,7 +103,7 @@ class Exchange:
             return NO_EVENTS
         request, sender = None, remote
         if code > REQUEST_LAST:
-            request = self._requests.alive(message.token)
+            request = self._requests.tokens.alive(message.token)
             if request is not None and request.observes:
                 sender = request.device
         messaging = self._messaging
@@ -212,7 +176,7 @@ class Exchange:
 
     def new_token(self) -> bytes:
         """A token for a request to come: to be stored before that leaves."""
-        return self._requests.new_token()
+        return self._requests.tokens.draw()
 
     def remember(
         self,
@@ -340,7 +304,7 @@ class Exchange:
             self.counts["format error"] += 1
             return NO_EVENTS
         if message.code != EMPTY:
-            request = self._requests.alive(message.token)
+            request = self._requests.tokens.alive(message.token)
             return self._requests.responded(request, message, remote, None, now)
         about = self._messaging.awaited_by((remote, message.message_id))
         if isinstance(about, Request):
@@ -371,7 +335,7 @@ class Exchange:
         if len(payload) > BODY_MAX:
             raise ValueError(f"a body has at most {BODY_MAX} bytes, not {len(payload)}")
         if token is None:
-            token = self._requests.new_token()
+            token = self._requests.tokens.draw()
         checked = Message(type=CON, code=code, message_id=0, token=token, options=options)
         request = Request(device, token, code, checked.options, payload, szx_of(block_size), profile)
         request.acknowledge_now = not request.observing

@@ -2,12 +2,11 @@
 
 Invariants
 
-1. A token in `_tokens` is alive. What carries a live token is never answered by a Reset, from whichever
-   address it comes, unless RFC 7252 section 5.4.1 wants one for an unknown critical option.
+1. What carries a live token (`tokens.py`) is never answered by a Reset, from whichever address it comes,
+   unless RFC 7252 section 5.4.1 wants one for an unknown critical option.
 2. What comes with a live token tells where its device is: whatever is sent next goes there.
-3. A request has two live tokens while a later block is under way (`token`, `wire_token`), else one.
-4. A request that fetches a notification is known to its observation (`fetch`) and by its wire token only.
-5. `_body_bytes` is the length of all bodies of these requests.
+3. A request that fetches a notification is known to its observation (`fetch`), and by its wire token only.
+4. `_body_bytes` is the length of all bodies of these requests.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from headgate.engine.events import (
 from headgate.engine.messaging import Messaging
 from headgate.engine.options import observe_of, value_of, without
 from headgate.engine.request import Request, State, Step
+from headgate.engine.tokens import Tokens
 from headgate.engine.turns import Turns
 from headgate.errors import ExchangeLimitError
 from headgate.wire.coap import Message
 from headgate.wire.numbers import BLOCK2, OBSERVE, SUCCESS_LAST
 
-TOKEN_LENGTH = 8  # bytes: a token alone proves whose message this is, so it must not be guessed
 DEREGISTER = b"\x01"
 UNANSWERED = {State.SENT, State.ACKNOWLEDGED, State.FAILED}
 
@@ -54,16 +53,11 @@ class Requests:
         counts: dict[str, int],
     ) -> None:
         self._messaging = messaging
-        self._rng = rng
         self._bounds = bounds
         self.turns = Turns(messaging, bounds.waiting_max, counts)
         self._counts = counts
-        self._tokens: dict[bytes, Request] = {}
+        self.tokens = Tokens(rng, bounds.requests_max)
         self._body_bytes = 0
-
-    def __len__(self) -> int:
-        """Live tokens."""
-        return len(self._tokens)
 
     @property
     def body_bytes(self) -> int:
@@ -74,22 +68,22 @@ class Requests:
 
     def request(self, request: Request, remote: Remote, now: float) -> None:
         """Send it, or let it wait for its turn. Raises ExchangeLimitError."""
-        self._check_room()
-        assert request.token not in self._tokens, "a token is alive once"
+        self.tokens.check_room()
         peer = self.turns.peer_with_room(request.device, remote)
-        self._tokens[request.token] = request
+        self.tokens.add(request)
         self.turns.enqueue(request, peer, now)
 
     def remember(self, request: Request) -> None:
         """Keep the token of an observation that was made before. Raises ExchangeLimitError."""
-        self._check_room()
-        assert request.token not in self._tokens, "a token is alive once"
+        self.tokens.check_room()
         request.state = State.ANSWERED
-        self._tokens[request.token] = request
+        self.tokens.add(request)
 
     def cancel(self, token: bytes, remote: Remote, now: float) -> None:
         """Ask the device to end an observation: RFC 7641 section 3.6. Raises KeyError, ExchangeLimitError."""
-        request = self._tokens[token]
+        request = self.tokens.alive(token)
+        if request is None:
+            raise KeyError(token)
         assert request.observes, "only an observation is cancelled"
         peer = self.turns.peer_with_room(request.device, remote)
         self._withdraw(request)
@@ -101,13 +95,13 @@ class Requests:
 
     def repeat(self, token: bytes, now: float) -> None:
         """Send again what is not acknowledged yet, if anything."""
-        request = self._tokens.get(token)
+        request = self.tokens.alive(token)
         if request is not None and request.state is State.SENT:
             self._messaging.repeat(request, now)
 
     def give_up(self, token: bytes, now: float) -> None:
         """Neither send it any more nor wait for it; what still comes is told as late."""
-        request = self._tokens.get(token)
+        request = self.tokens.alive(token)
         if request is None or request.state is State.ANSWERED:
             return
         self.turns.withdraw(request)
@@ -116,28 +110,13 @@ class Requests:
 
     def forget(self, token: bytes, now: float) -> None:
         """Give a request or an observation up: nothing more is sent or expected."""
-        request = self._tokens.get(token)
+        request = self.tokens.alive(token)
         if request is None or request.parent is not None or request.token != token:
             return
         self._release(request)
         self.turns.turn_of(request.device, now)
 
-    def new_token(self) -> bytes:
-        """A token that is not alive."""
-        while True:
-            token = self._rng.getrandbits(8 * TOKEN_LENGTH).to_bytes(TOKEN_LENGTH)
-            if token not in self._tokens:
-                return token
-
-    def _check_room(self) -> None:
-        if len(self._tokens) >= self._bounds.requests_max:
-            raise ExchangeLimitError(f"{len(self._tokens)} tokens are alive: at most requests_max")
-
     # -- what the device says --
-
-    def alive(self, token: bytes) -> Request | None:
-        """The request that a message with this token is about."""
-        return self._tokens.get(token)
 
     def responded(
         self, request: Request | None, message: Message, remote: Remote, handle: Handle | None, now: float
@@ -266,9 +245,7 @@ class Requests:
             peer = self.turns.peer_at(request.device, remote)
         except ExchangeLimitError:
             return Cause.LIMIT
-        self._drop_wire_token(request)
-        request.wire_token = self.new_token()
-        self._tokens[request.wire_token] = request
+        self.tokens.renew(request)
         self.turns.go_on(request, peer, now)
         return Step.AGAIN
 
@@ -403,24 +380,18 @@ class Requests:
         if request.fetch is not None:
             self._drop_fetch(request)
         self.turns.withdraw(request)
-        self._drop_wire_token(request)
+        self.tokens.drop_wire(request)
         self._drop_body(request)
 
     def _release(self, request: Request) -> None:
         self._withdraw(request)
-        self._tokens.pop(request.token, None)
+        self.tokens.drop(request)
 
     def _drop_fetch(self, request: Request) -> None:
         fetch = request.fetch
         assert fetch is not None
         request.fetch = None
         self._withdraw(fetch)
-
-    def _drop_wire_token(self, request: Request) -> None:
-        """Let the message last sent have no token but the request's own."""
-        if request.wire_token != request.token:
-            del self._tokens[request.wire_token]
-            request.wire_token = request.token
 
     def _drop_body(self, request: Request) -> None:
         self._body_bytes -= len(request.body or b"")

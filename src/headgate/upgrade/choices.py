@@ -17,7 +17,6 @@ from headgate.upgrade.events import (
     TaskCancelled,
 )
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.negotiation import NOTHING, Move, choice, fail, go, stay
 from headgate.upgrade.object5 import (
     CancelObservation,
     CancelUpdate,
@@ -41,6 +40,7 @@ from headgate.upgrade.object5 import (
 )
 from headgate.upgrade.results import RESULT_FAILURES, through
 from headgate.upgrade.rows import cancelled
+from headgate.upgrade.table import NOTHING, Move, choice, fail, go, stay
 from headgate.upgrade.task import Mark, State, Task
 
 FORMAT_REFUSED = ("4.06", "4.15")

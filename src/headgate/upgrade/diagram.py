@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from headgate.upgrade import TABLES
 from headgate.upgrade.events import DeadlinePassed, Event, TaskCancelled, Uplink
 from headgate.upgrade.failure import BY_DEVICE, Failure
-from headgate.upgrade.negotiation import Choice, Failed, Negotiation, Row, Since, Way
+from headgate.upgrade.negotiation import Negotiation
+from headgate.upgrade.table import Choice, Failed, Row, Since, Way
 from headgate.upgrade.task import State, Timers
 
 HEAD = """\

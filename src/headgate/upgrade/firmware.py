@@ -17,10 +17,11 @@ from headgate.upgrade.events import SHARED_EVENTS, AnnounceOutcome
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.firmware_download import DOWNLOAD_ROWS
 from headgate.upgrade.firmware_update import UPDATE_ROWS
-from headgate.upgrade.negotiation import Entering, Negotiation
+from headgate.upgrade.negotiation import Negotiation
 from headgate.upgrade.object5 import OWN, CancelObservation, ReadVersion, WithdrawDownload
 from headgate.upgrade.opening import opening
 from headgate.upgrade.rows import endings
+from headgate.upgrade.table import Entering
 from headgate.upgrade.task import Kind, State
 
 FIRMWARE = Negotiation(

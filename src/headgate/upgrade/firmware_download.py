@@ -38,7 +38,6 @@ from headgate.upgrade.events import (
     TaskCancelled,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import Choice, Deadline, Entering, Failed, Row, Since, Stage
 from headgate.upgrade.object5 import (
     CLEAR_ANSWERS,
     PACKAGE_ANSWERS,
@@ -67,6 +66,7 @@ from headgate.upgrade.object5 import (
     WriteUri,
 )
 from headgate.upgrade.rows import ASKED, NEEDED, Entries, these
+from headgate.upgrade.table import Choice, Deadline, Entering, Failed, Row, Since, Stage
 from headgate.upgrade.task import Mark, State
 
 BEFORE = these(BEGINNINGS, SLOTS, VERSION_ANSWERS, RADIO_ANSWERS, CommandUnanswered, ObservationEnded)

@@ -30,7 +30,6 @@ from headgate.upgrade.events import (
 )
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.firmware_download import SET_UP, states
-from headgate.upgrade.negotiation import Deadline, Entering, Failed, Row, Stage
 from headgate.upgrade.object5 import (
     RESULT_ANSWERS,
     STATE_REFUSALS,
@@ -64,6 +63,7 @@ from headgate.upgrade.results import (
     version_while_waiting,
 )
 from headgate.upgrade.rows import CANCELLABLE, OVER, PAST, checking, executing, registered, these, updating
+from headgate.upgrade.table import Deadline, Entering, Failed, Row, Stage
 from headgate.upgrade.task import State
 
 LATE = these(SET_UP, EXECUTE_ANSWERS, ObservationEnded)

@@ -39,9 +39,9 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.negotiation import Deadline, Failed, Move, Row, Since, Stage, choice, fail, go, stay
 from headgate.upgrade.radio import Measurement, RadioClass, cell_of
 from headgate.upgrade.rows import ASKED, CANCELLABLE, Entries, Events, these, uplinks
+from headgate.upgrade.table import Deadline, Failed, Move, Row, Since, Stage, choice, fail, go, stay
 from headgate.upgrade.task import Mark, State, Task
 
 NO_ENTRIES: Entries = {}

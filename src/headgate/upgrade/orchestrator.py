@@ -15,67 +15,50 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from headgate.lwm2m.server import LwM2mServer
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.engine.timers import Timed, Timers
 from headgate.errors import CampaignStateError, DeviceBusyError
 from headgate.lwm2m.happenings import (
     Answered,
-    Deregistered,
     Expired,
     Happening,
-    Heard,
-    Notified,
     Observed,
     Refused,
-    Registered,
-    Sent,
     Unanswered,
     Unmatched,
-    Updated,
     WasReset,
 )
-from headgate.lwm2m.registration import Registration
-from headgate.store import tables
 from headgate.upgrade.admission import Admission, Limits, Occupancy, Standing
 from headgate.upgrade.announcements import OUTBOX_MAX, Announcements
-from headgate.upgrade.askers import Active, Asker, Left, Roster, Running
-from headgate.upgrade.asking import notified
+from headgate.upgrade.askers import Active, Left, Roster, Running
 from headgate.upgrade.attempts import Failed
 from headgate.upgrade.campaign import Campaign, Counts
 from headgate.upgrade.campaigns import Campaigns
-from headgate.upgrade.containers import PURPOSE, Containers, Observing
+from headgate.upgrade.containers import Containers, Observing
 from headgate.upgrade.events import (
     DeadlinePassed,
     DeviceDeregistered,
-    DeviceHeard,
-    DeviceRegistered,
     DownloadProgressed,
     DownloadStarted,
-    Event,
-    RegistrationExpired,
     TaskCancelled,
 )
 from headgate.upgrade.explanation import explained, withheld
+from headgate.upgrade.hearing import Hearing
 from headgate.upgrade.negotiator import Downloads, Negotiator
 from headgate.upgrade.notices import Notices
-from headgate.upgrade.object19 import DataObserved
 from headgate.upgrade.places import waits_until
-from headgate.upgrade.questions import AnswerTo, Questions
+from headgate.upgrade.questions import Questions
 from headgate.upgrade.radio import Cell, RadioRules
-from headgate.upgrade.records import registration_row
 from headgate.upgrade.subscriptions import Subscriptions
-from headgate.upgrade.task import HOUR_S, Kind, State
+from headgate.upgrade.task import HOUR_S, State
 from headgate.upgrade.turns import Gathering, Turn
-from headgate.wire.pcp import UPLINK
+
+if TYPE_CHECKING:
+    from headgate.lwm2m.server import LwM2mServer
 
 COUNTED = (
     "not taken",
@@ -169,17 +152,14 @@ class Orchestrator:
             timers=self.timers,
             awake=lwm2m.awake,
         )
-        self._takers: dict[type[Happening], Callable[[Any, float], None]] = {
-            Registered: self._registered,
-            Updated: self._updated,
-            Deregistered: self._deregistered,
-            Expired: self._expired,
-            Notified: self._notified,
-            Unmatched: self._unmatched,
-            Sent: self._heard,
-            Heard: self._heard,
-            **dict.fromkeys((Answered, Observed, Refused, WasReset, Unanswered), self._told),
-        }
+        self._hearing = Hearing(
+            gathering=self.gathering,
+            roster=self.roster,
+            subscriptions=self.subscriptions,
+            questions=self.questions,
+            negotiator=self.negotiator,
+            containers=self.containers,
+        )
 
     # -- what comes in --
 
@@ -192,9 +172,7 @@ class Orchestrator:
             return False
         gathering = self.gathering
         before = gathering.turn.changes
-        self._takers[type(happening)](happening, now)
-        if happening.changed is not None:
-            self._put(happening.changed, now)
+        self._hearing.take(happening, now)
         self._settle(now)
         if isinstance(happening, Unmatched) and happening.endpoint not in self.roster.active:
             self._lwm2m.reject(happening, now)
@@ -305,7 +283,7 @@ class Orchestrator:
             raise DeviceBusyError(f"{endpoint} is busy: {self.campaigns.attempts.maintained[endpoint]}")
         if self._lwm2m.deregister(endpoint, now) is None:
             return False
-        self._gone(endpoint, "deregistered", DeviceDeregistered(), now, f"by {by or 'an operator'}")
+        self._hearing.gone(endpoint, "deregistered", DeviceDeregistered(), now, f"by {by or 'an operator'}")
         self._settle(now)
         return True
 
@@ -374,82 +352,6 @@ class Orchestrator:
     def gathered(self) -> int:
         """Changes that wait to be committed, the turn that was handed out not among them."""
         return self.gathering.turn.changes
-
-    # -- happenings --
-
-    def _registered(self, happening: Registered, now: float) -> None:
-        self._put(happening.after, now)
-        self.gathering.log(
-            now, "registered", happening.after.location, endpoint=happening.endpoint, step=None
-        )
-        self.subscriptions.registered(happening.endpoint)
-        self._happens(happening.endpoint, DeviceRegistered(), now)
-        self.containers.registered(happening, now)
-
-    def _updated(self, happening: Updated, now: float) -> None:
-        self._put(happening.after, now)
-        self._happens(happening.endpoint, DeviceHeard(), now)
-
-    def _deregistered(self, happening: Deregistered, now: float) -> None:
-        self._gone(happening.endpoint, "deregistered", DeviceDeregistered(), now)
-
-    def _expired(self, happening: Expired, now: float) -> None:
-        self._gone(happening.endpoint, "registration expired", RegistrationExpired(), now)
-
-    def _gone(self, endpoint: str, what: str, event: Event, now: float, detail: str = "") -> None:
-        self.gathering.delete(tables.devices, (endpoint,))
-        self.gathering.log(now, what, detail, endpoint=endpoint)
-        self._happens(endpoint, event, now)
-        self.containers.gone(endpoint, now)
-
-    def _notified(self, happening: Notified, now: float) -> None:
-        if happening.path == UPLINK and self.containers.notified(happening, now):
-            return
-        event = notified(happening)
-        active = self.roster.active.get(happening.endpoint)
-        if type(event) is not DeviceHeard and (active is None or active.task.plan.kind is not Kind.FIRMWARE):
-            # The token of an earlier task: it lives on until that has nothing left.
-            self.gathering.log(now, "notified without a task", str(event), endpoint=happening.endpoint)
-            event = DeviceHeard()
-        self._happens(happening.endpoint, event, now)
-
-    def _unmatched(self, happening: Unmatched, now: float) -> None:
-        self.containers.unmatched(happening.endpoint, now)
-        self._happens(happening.endpoint, DeviceHeard(), now)
-
-    def _heard(self, happening: Happening, now: float) -> None:
-        self._happens(happening.endpoint, DeviceHeard(), now)
-
-    def _told(self, happening: AnswerTo, now: float) -> None:
-        if happening.command.purpose == PURPOSE:
-            self.containers.told(happening, now)
-        told = self.questions.told(happening, now)
-        self._answered(told, happening, now)
-        if isinstance(happening, Observed) and happening.command.path == UPLINK:
-            self.containers.overtaken(happening, now)
-
-    def _answered(self, told: tuple[Asker, Event] | None, happening: AnswerTo, now: float) -> None:
-        if told is None:
-            if not isinstance(happening, Unanswered):
-                self._happens(happening.endpoint, DeviceHeard(), now)
-            return
-        asker, event = told
-        if isinstance(asker, Active):
-            if type(event) is DataObserved:
-                self.negotiator.subscribed(asker)
-            self.negotiator.happens(asker, event, now)
-        elif isinstance(asker, Left):
-            self.negotiator.tidy(asker)
-            if not isinstance(happening, Unanswered):
-                self._happens(happening.endpoint, DeviceHeard(), now)
-
-    def _happens(self, endpoint: str, event: Event, now: float) -> None:
-        active = self.roster.active.get(endpoint)
-        if active is not None:
-            self.negotiator.happens(active, event, now)
-
-    def _put(self, registration: Registration, now: float) -> None:
-        self.gathering.put(tables.devices, registration_row(registration, heard_s=now))
 
     # -- helpers --
 

@@ -5,14 +5,8 @@ As in `choices`: above each stands where it may lead.
 
 from __future__ import annotations
 
-from headgate.upgrade.events import (
-    DeadlinePassed,
-    DeviceRegistered,
-    Event,
-    VersionReported,
-)
+from headgate.upgrade.events import DeadlinePassed, DeviceRegistered, Event, VersionReported
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.negotiation import NOTHING, Move, choice, fail, go, stay
 from headgate.upgrade.object5 import (
     CAUSES,
     ObserveState,
@@ -26,6 +20,7 @@ from headgate.upgrade.object5 import (
     UpdateState,
     cause_of,
 )
+from headgate.upgrade.table import NOTHING, Move, choice, fail, go, stay
 from headgate.upgrade.task import NOTHING_READ, Mark, Reading, State, Task
 
 RESULT_FAILURES = tuple(dict.fromkeys(CAUSES.values()))

@@ -38,7 +38,7 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.negotiation import (
+from headgate.upgrade.table import (
     Choice,
     Deadline,
     Entering,

@@ -38,7 +38,7 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Failure
-from headgate.upgrade.negotiation import Deadline, Entering, Failed, Negotiation, Row, Since, Stage
+from headgate.upgrade.negotiation import Negotiation
 from headgate.upgrade.object19 import (
     NOTIFICATION_ANSWERS,
     OWN,
@@ -108,6 +108,7 @@ from headgate.upgrade.software_choices import (
     wake,
     wake_after_register,
 )
+from headgate.upgrade.table import Deadline, Entering, Failed, Row, Since, Stage
 from headgate.upgrade.task import Kind, Mark, State
 
 ASIDES: Entries = {

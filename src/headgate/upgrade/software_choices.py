@@ -19,7 +19,6 @@ from headgate.upgrade.events import (
     VersionReported,
 )
 from headgate.upgrade.failure import Detail, Failure
-from headgate.upgrade.negotiation import NOTHING, Choice, Move, choice, fail, go, stay
 from headgate.upgrade.object19 import (
     CAUSES,
     AnswerSegment,
@@ -40,6 +39,7 @@ from headgate.upgrade.object19 import (
     cause_of,
     code_text,
 )
+from headgate.upgrade.table import NOTHING, Choice, Move, choice, fail, go, stay
 from headgate.upgrade.task import Mark, Reading, State, Task
 from headgate.wire.pcp_messages import MessageCode, ResultCode, meaning
 

@@ -85,7 +85,7 @@ class Operator:
             if self.person:
                 self.show.says(
                     "Everyone who held a slot has ended. Resume it in the console, or by `headgate campaign "
-                    f"resume {campaign.id}`; else the demo does in {PERSON_S:.0f} s. Why a device waits says "
+                    f"resume {campaign.id}`; else the demo does in {PERSON_S:.0f} s. Meanwhile, try "
                     f"`headgate device explain {self.placed.order.endpoints[-1]}`."
                 )
         if self.person and time.monotonic() - pause.quiet_s < PERSON_S:

@@ -13,10 +13,11 @@ from headgate.upgrade.advice import ADVICE
 from headgate.upgrade.campaign import Counts, counts_of
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import HOLDING, State
+from headgate.web.campaigning import campaign
 from headgate.web.console.acts import Act, Done, Write
 from headgate.web.console.pages import Context, Question, View
 from headgate.web.office import Office
-from headgate.web.routes.campaigns import CampaignRoutes, campaign
+from headgate.web.routes.campaigns import CampaignRoutes
 from headgate.web.routes.operations import CampaignOperations, PauseWanted, RetryWanted
 from headgate.web.routes.tasks import TaskQuery, TaskRoutes
 from headgate.web.staging import StageStatus

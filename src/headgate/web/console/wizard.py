@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from headgate.errors import HeadgateError
 from headgate.upgrade.failure import Failure
 from headgate.web.access import Scope
+from headgate.web.campaigning import CampaignWanted
 from headgate.web.console.acts import Act, Done, Shown, Write
 from headgate.web.console.draft import DAYS, FILTERS, STEPS, TIMERS, WINDOWS, Mistake, drafted
 from headgate.web.console.pages import Context, Form, Question, View
 from headgate.web.office import Office
 from headgate.web.problems import Problem
-from headgate.web.routes.campaigns import CampaignRoutes, CampaignWanted
+from headgate.web.routes.campaigns import CampaignRoutes
 from headgate.web.routes.packages import PackageRoutes
 
 PATH = "/campaigns/new"

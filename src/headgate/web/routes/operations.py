@@ -13,11 +13,12 @@ from headgate.store import tables
 from headgate.upgrade.campaign import Confirm, campaign_of
 from headgate.upgrade.failure import Failure
 from headgate.web.access import Scope
+from headgate.web.campaigning import CampaignStatus, RetryRule, policy_of
 from headgate.web.gate import Caller
 from headgate.web.office import Office
 from headgate.web.paging import Text
 from headgate.web.problems import Problem, missing
-from headgate.web.routes.campaigns import ETAG, ONE, CampaignRoutes, CampaignStatus, RetryRule, policy_of
+from headgate.web.routes.campaigns import ETAG, ONE, CampaignRoutes
 from headgate.web.staging import GateSaid, Wanted, When, WindowsSaid, Zone, windows_of, windows_said
 from headgate.web.table import Route
 

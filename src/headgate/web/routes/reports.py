@@ -18,6 +18,7 @@ from headgate.upgrade.campaign import Campaign, campaign_of
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
 from headgate.web.access import Scope as Access
+from headgate.web.campaigning import CampaignStatus
 from headgate.web.office import Office
 from headgate.web.paging import Text
 from headgate.web.problems import Problem, missing
@@ -35,7 +36,7 @@ from headgate.web.reporting.counting import (
     used,
 )
 from headgate.web.reporting.slots import Occupied, occupied
-from headgate.web.routes.campaigns import ONE, CampaignRoutes, CampaignStatus
+from headgate.web.routes.campaigns import ONE, CampaignRoutes
 from headgate.web.table import Route
 
 COURSE_MAX = 200
