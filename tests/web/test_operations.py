@@ -159,6 +159,7 @@ def test_a_schedule_and_a_confirmation(run, api):
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"source_versions": [""]},
         {"stages": [{}]},
         {"stages": [{"percent": 1, "count": 1}]},
         {"stages": [{"percent": 60}, {"percent": 60}]},

@@ -60,7 +60,7 @@ class CampaignWanted(Wanted):
     skip_same_package: bool = Field(
         False, description="A device that holds this very package already does not download it again."
     )
-    source_versions: list[Text] | None = Field(
+    source_versions: list[Annotated[Text, Field(min_length=1)]] | None = Field(
         None,
         max_length=SOURCES_MAX,
         description="Which may be upgraded from; without it, those of the package.",
