@@ -68,7 +68,7 @@ def bench_restart(benchmark: Any, tmp_path: Path, quick: bool) -> None:
     facts = fill(tmp_path, count)
     log = (tmp_path / "log").open("w+")
     command = [sys.executable, "-m", "headgate", "serve", "--data", str(tmp_path)]
-    command += ["--host", "127.0.0.1", "--port", "0"]
+    command += ["--host", "127.0.0.1", "--port", "0", "--http-port", "0"]
     spent: list[float] = []
     spent_cpu: list[float] = []
 

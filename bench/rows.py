@@ -30,6 +30,7 @@ from headgate.upgrade.events import (
 from headgate.upgrade.object5 import StateObserved, StateReported, UriAccepted
 from headgate.upgrade.radio import RadioReport, RadioRules, measured
 from headgate.upgrade.records import EFFECTS, effect_text, registration_row, task_row
+from headgate.upgrade.stages import BEGUN, Stage, stage_counter
 from headgate.upgrade.task import Kind, Mark, Plan, State, Task
 from headgate.wire.links import parse_objects
 
@@ -104,8 +105,16 @@ def fill(folder: Path, count: int) -> dict[str, int]:
     for state, tasks in states.items():
         batch.add((CAMPAIGN, state_counter(state)), tasks)
     campaign = Campaign(
-        id=CAMPAIGN, name="", plan=plan, state=CampaignState.RUNNING, created_s=now, started_s=now
+        id=CAMPAIGN,
+        name="",
+        plan=plan,
+        state=CampaignState.RUNNING,
+        stages=(Stage(devices=count),),
+        stage=1,
+        created_s=now,
+        started_s=now,
     )
+    batch.add((CAMPAIGN, stage_counter(1, BEGUN)), count)
     batch.put(tables.campaigns, campaign_row(campaign))
     database.commit(batch)
     database.close()
