@@ -43,7 +43,7 @@ class ServerProcess:
         self.pid: int | None = None
 
     def start(self, **order: Any) -> dict[str, Any]:
-        """A new life; returns when it serves, with what it says: the campaign, where it was to create one."""
+        """A new life; returns when it serves, with what it says: the campaigns that it was to create."""
         assert self.pid is None
         assert self._parent.stdin is not None
         self._parent.stdin.write(json.dumps(order) + "\n")
@@ -128,15 +128,19 @@ async def life(settings: dict[str, Any], order: dict[str, Any]) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with Server(Config(**settings)) as server:
-        created = await create(server, **order) if order else {}
-        say(port=server.port, **created)
+        created = [await create(server, **each) for each in order.get("campaigns", ())]
+        say(port=server.port, campaigns=created)
         await ended.wait()
 
 
-async def create(server: Any, *, package: str, version: str, endpoints: list[str]) -> dict[str, str]:
+async def create(
+    server: Any, *, package: str, version: str, endpoints: list[str], kind: str = "firmware"
+) -> dict[str, str]:
     """A campaign for all of them."""
-    stored = await server.add_package(Path(package), version=version)
-    campaign = await server.create_campaign(name="killed", package=stored.pid, endpoints=endpoints)
+    from headgate.upgrade.task import Kind
+
+    stored = await server.add_package(Path(package), version=version, kind=Kind(kind))
+    campaign = await server.create_campaign(name=kind, package=stored.pid, endpoints=endpoints)
     return {"campaign": campaign.id, "pid": stored.pid.hex()}
 
 

@@ -7,9 +7,16 @@ from itertools import pairwise
 
 import pytest
 
-from headgate.errors import CampaignError, HeadgateError, PackageError
-from headgate.upgrade.campaign import CampaignState, RetryPolicy
+from headgate.errors import (
+    CampaignChangedError,
+    CampaignError,
+    CampaignStateError,
+    HeadgateError,
+    PackageError,
+)
+from headgate.upgrade.campaign import CampaignState, Confirm, Hold, RetryPolicy
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.stages import Gate, Size
 from headgate.upgrade.task import Kind, State, Timers
 from peer import eventually
 
@@ -84,6 +91,47 @@ def test_deadlines_end_tasks_and_the_last_one_its_campaign(run, server_of):
         ]
         assert any(event.what == f"failed: {Failure.ONLINE_TIMEOUT.value}" for event in heard)
         assert all(before.at_s <= after.at_s for before, after in pairwise(heard))
+
+    run(main())
+
+
+def test_a_staged_campaign_is_driven_from_python(run, server_of):
+    """Paused, edited at a known revision, resumed, tried again after its end; and so after a restart."""
+
+    async def main() -> None:
+        timers = Timers(online_s=0.05)
+        async with server_of() as server:
+            package = await server.add_package(BODY, version="V2")
+            campaign = await server.create_campaign(
+                name="c",
+                package=package.pid,
+                endpoints=["a", "b", "c"],
+                timers=timers,
+                stages=[Size(count=1)],
+                confirm=Confirm.START,
+                source_versions=["V1"],
+            )
+            assert (campaign.state, campaign.plan.source_versions) == (CampaignState.WAITING, {"V1"})
+            await server.pause_campaign(campaign.id, reason="not yet", by="me")
+            with pytest.raises(CampaignChangedError):
+                await server.edit_campaign(campaign.id, {"name": "d"}, revisions={1})
+            await server.edit_campaign(campaign.id, {"name": "d", "gate": Gate(success=1)}, revisions={2})
+            with pytest.raises(CampaignError, match="can be changed"):
+                await server.edit_campaign(campaign.id, {"state": "ended"})
+        async with server_of() as server:
+            assert (await server.campaign(campaign.id)).campaign.reason == "by me: not yet"
+            await server.resume_campaign(campaign.id)
+            await server.confirm_campaign(campaign.id)
+            while (await server.campaign(campaign.id)).campaign.hold is not Hold.GATE:
+                pass
+            await server.resume_campaign(campaign.id)
+            ended = await server.ended(campaign.id)
+            assert [stage.failed for stage in ended.stages] == [1, 2]
+            assert await server.retry_campaign(campaign.id, failures=[Failure.ONLINE_TIMEOUT]) == 3
+            with pytest.raises(CampaignStateError, match="just now"):
+                await asyncio.gather(server.retry_campaign(campaign.id), server.retry_campaign(campaign.id))
+            again = await server.ended(campaign.id)
+            assert (again.counts.devices, again.campaign.state) == (3, CampaignState.ENDED)
 
     run(main())
 

@@ -1,9 +1,10 @@
 """`kill -9` of the real server at random instants of running campaigns, over real UDP.
 
-A fleet in this process, and a server in another one that is killed KILLS times and started again on the same
-port and data directory. Every device ends as it would have without that, no slot is leaked, Execute is never
-sent to a device that confirmed it, and nobody restarts at block 0 who did not choose to. SEED repeats a run's
-choices, though not its instants.
+A fleet in this process, half of it upgraded in its firmware and half by PCP in its software, and a server in
+another process that is killed KILLS times and started again on the same port and data directory. Every
+device ends as it would have without that, no slot is leaked, Execute and 23 are never sent to a device that
+confirmed them, and nobody restarts at block or segment 0 who did not choose to. SEED repeats a run's choices,
+though not its instants.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from pathlib import Path
 from headgate.fleet.device import Device
 from headgate.fleet.download import make_package
 from headgate.fleet.faults import FAULTS
+from headgate.fleet.pcp_client import Generation
+from headgate.fleet.pcp_faults import PCP_FAULTS
 from headgate.fleet.population import Population
-from headgate.fleet.profile import Moves, Profile
+from headgate.fleet.profile import Moves, Notify, Profile
 from headgate.fleet.radio import LinkSettings
 from headgate.fleet.runner import Fleet
 from headgate.upgrade.radio import RadioClass
-from headgate.upgrade.task import HOLDING, TERMINAL, State
+from headgate.upgrade.task import HOLDING, TERMINAL, Kind, State
 from peer import lasting_port
 from server_process import HOST, ServerProcess
 from stage_rows import STAGES
@@ -52,9 +55,11 @@ TIMELY = (
     "comes back old",
     "has no version",
 )
+TIMELY_PCP = ("19: 7F", "20: 05", "22: 07", "23: 04", "24: 08", "comes back old")
+SOFTWARE = 0.5
 CONFIG = {
     "limits": LIMITS,
-    "timers": {"read_again_s": 2.0, "unobserve_s": 5.0, "poll_s": 3.0},
+    "timers": {"read_again_s": 2.0, "unobserve_s": 5.0, "poll_s": 3.0, "resend_s": 2.0},
     "presence": {"awake_s": 20.0 / SPEED},
     "log": {"level": "error"},
 }
@@ -72,6 +77,8 @@ def devices_of(seed: int) -> list[Device]:
         seed=seed,
         faulty=0.15,
         faults=TIMELY,
+        software=SOFTWARE,
+        pcp_faults=TIMELY_PCP,
         moving=0.0,
         boot_within_s=30.0,
         report_interval_s=120.0,
@@ -82,9 +89,15 @@ def devices_of(seed: int) -> list[Device]:
 
 
 def steady(profile: Profile) -> Profile:
-    """The same device, awake and patient."""
+    """The same device, awake and patient; one that speaks by notifications says them until they are heard.
+
+    The older generation says 24 once. Where the server dies between an Observe and the commit of its answer,
+    it knows no more by which token that comes.
+    """
     return replace(
         profile,
+        pcp=profile.pcp and replace(profile.pcp, generation=Generation.NEWER),
+        notify=profile.notify if profile.pcp is None else Notify.CONFIRMABLE,
         queue_mode=False,
         moves=Moves.REBOOT,
         silent_accepts=frozenset(),
@@ -122,13 +135,25 @@ class Tasks:
         rows = self._database.execute("SELECT endpoint, state, failure FROM tasks")
         return {endpoint: (state, failure) for endpoint, state, failure in rows}
 
+    def story(self, endpoints: set[str]) -> list[tuple[object, ...]]:
+        """What the event log says of some devices: what a failure is understood by."""
+        wanted = ",".join("?" * len(endpoints))
+        query = (
+            f"SELECT endpoint, at_s, step, what, detail FROM events WHERE endpoint IN ({wanted}) ORDER BY id"
+        )
+        return self._database.execute(query, sorted(endpoints)).fetchall()
+
+    def under_way(self) -> set[str]:
+        """Whose tasks are not over."""
+        return {endpoint for endpoint, (state, _) in self.ends().items() if State(state) not in TERMINAL}
+
     def counters(self) -> tuple[dict[str, int], dict[str, int]]:
         """As they are kept, and as the rows say."""
-        kept = self._database.execute("SELECT name, value FROM counters WHERE value <> 0")
+        kept = self._database.execute("SELECT name, sum(value) FROM counters WHERE value <> 0 GROUP BY 1")
         counted = self._database.execute(
             "SELECT 'state ' || state, count(*) FROM tasks GROUP BY 1 UNION ALL "
             "SELECT 'failure ' || failure, count(*) FROM tasks WHERE failure IS NOT NULL GROUP BY 1 "
-            f"UNION ALL SELECT name, value FROM ({STAGES})"
+            f"UNION ALL SELECT name, sum(value) FROM ({STAGES}) GROUP BY 1"
         )
         return dict(kept), dict(counted)
 
@@ -141,41 +166,62 @@ def limit_of(radio_class: str) -> int:
 def expected_of(device: Device) -> tuple[str, str | None]:
     """How a device must end."""
     fault = device.profile.fault
-    return (State.FAILED.value, FAULTS[fault]) if fault else (State.SUCCESS.value, None)
+    causes = FAULTS if device.profile.pcp is None else PCP_FAULTS
+    return (State.FAILED.value, causes[fault]) if fault else (State.SUCCESS.value, None)
+
+
+def orders_of(devices: list[Device], bodies: dict[Kind, bytes], folder: Path) -> list[dict[str, object]]:
+    """A campaign for each kind of device."""
+    orders: list[dict[str, object]] = []
+    for kind, body in bodies.items():
+        package = folder / f"{kind}.bin"
+        package.write_bytes(body)
+        endpoints = [device.profile.endpoint for device in devices if kind_of(device) is kind]
+        orders.append({"package": str(package), "version": "V2.0", "endpoints": endpoints, "kind": kind})
+    return orders
+
+
+def kind_of(device: Device) -> Kind:
+    """By what it is upgraded."""
+    return Kind.FIRMWARE if device.profile.pcp is None else Kind.SOFTWARE
 
 
 async def killed_round(seed: int, folder: Path, kills: int, rng: random.Random) -> int:
-    """One campaign from beginning to end, with at most so many kills; how many there were."""
-    package = folder / "package.bin"
-    body = make_package("V2.0", PACKAGE_BYTES, seed)
-    package.write_bytes(body)
+    """Two campaigns from beginning to end, with at most so many kills; how many there were."""
+    bodies = {
+        Kind.FIRMWARE: make_package("V2.0", PACKAGE_BYTES, seed),
+        Kind.SOFTWARE: random.Random(f"{seed} software").randbytes(PACKAGE_BYTES),
+    }
     devices = devices_of(seed)
     port = lasting_port()
     killed = 0
     with ServerProcess(folder, port, CONFIG) as server:
-        endpoints = [device.profile.endpoint for device in devices]
-        await asyncio.to_thread(server.start, package=str(package), version="V2.0", endpoints=endpoints)
+        await asyncio.to_thread(server.start, campaigns=orders_of(devices, bodies, folder))
         async with Fleet(devices, server=(HOST, port), link=LINK, seed=seed, speed=SPEED) as fleet:
             with closing(Tasks(folder)) as tasks:
-                async with asyncio.timeout(ROUND_S):
-                    while not tasks.check():
-                        await asyncio.sleep(rng.uniform(*LIFE_S))
-                        if killed < kills:
-                            await asyncio.to_thread(server.kill)
-                            killed += 1
-                            await asyncio.to_thread(server.start)
+                try:
+                    async with asyncio.timeout(ROUND_S):
+                        while not tasks.check():
+                            await asyncio.sleep(rng.uniform(*LIFE_S))
+                            if killed < kills:
+                                await asyncio.to_thread(server.kill)
+                                killed += 1
+                                await asyncio.to_thread(server.start)
+                finally:
+                    for line in tasks.story(tasks.under_way()):
+                        print(line)
                 await asyncio.to_thread(server.stop)
                 assert tasks.ends() == {device.profile.endpoint: expected_of(device) for device in devices}
                 kept, counted = tasks.counters()
                 assert kept == counted
             for (cell_id, radio_class), peak in fleet.peaks().items():
                 assert peak <= limit_of(radio_class), f"{peak} upgraded at once in {cell_id}, {radio_class}"
-    digest = sha256(body).hexdigest()
+    digests = {kind: sha256(body).hexdigest() for kind, body in bodies.items()}
     for device in devices:
         assert device.log.executes_after_confirmed == 0
         assert device.log.forced_restarts == 0
         if not device.profile.fault:
-            assert (device.version, device.log.digest) == ("V2.0", digest)
+            assert (device.version, device.log.digest) == ("V2.0", digests[kind_of(device)])
             cuts = len(device.profile.power_cuts)
             assert device.log.starts_at_zero + len(device.log.resumed_at) <= 1 + cuts
     return killed
@@ -192,4 +238,4 @@ def test_a_campaign_survives_kill_9_at_any_instant(tmp_path):
         folder.mkdir()
         left -= asyncio.run(killed_round(rng.getrandbits(32), folder, left, rng))
         number += 1
-    print(f"{KILLS} kills in {number} campaigns of {DEVICES} devices")
+    print(f"{KILLS} kills in {number} rounds of {DEVICES} devices, two campaigns in each")

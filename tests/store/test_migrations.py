@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
@@ -15,7 +16,7 @@ from headgate.errors import StoreError
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.store.schema import MIGRATIONS, newest
-from headgate.store.tables import effects, metadata
+from headgate.store.tables import campaigns, effects, metadata
 from rows import effect
 
 
@@ -122,4 +123,57 @@ def test_a_path_with_a_percent_sign(tmp_path, monkeypatch):
     folder.mkdir()
     database = Database.open(f"sqlite:///{folder}/headgate.db")
     assert (folder / "headgate.db").exists()
+    database.close()
+
+
+def test_campaigns_from_before_there_were_stages(url):
+    """They have one, of all their devices; what its counters would have said is counted."""
+    with connected(url) as before, before.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO campaigns (id, name, kind, pid, state, created_s, started_s) VALUES "
+                "('c', 'old', 'firmware', 'p', 'running', 1, 2), "
+                "('d', 'new', 'firmware', 'p', 'creating', 1, NULL)"
+            )
+        )
+        rows = (
+            ("a", 1, "failed", 5),
+            ("a", 2, "success", 6),
+            ("b", 1, "failed", 5),
+            ("e", 1, "created", None),
+            ("f", 1, "downloading", None),
+            ("g", 1, "cancelled", 7),
+            ("h", 1, "done_same", 7),
+        )
+        for endpoint, attempt, state, ended_s in rows:
+            connection.execute(
+                text(
+                    "INSERT INTO tasks (id, campaign_id, endpoint, attempt, state, entered_s, stage_s, "
+                    "created_s, ended_s, active) "
+                    "VALUES (:id, 'c', :endpoint, :attempt, :state, 1, 1, 1, :ended_s, :active)"
+                ),
+                {
+                    "id": f"{endpoint}.{attempt}",
+                    "endpoint": endpoint,
+                    "attempt": attempt,
+                    "state": state,
+                    "ended_s": ended_s,
+                    "active": ended_s is None,
+                },
+            )
+    database = Database.open(url)
+    old, new = database.rows(campaigns, limit=10)
+    assert (old["stages"], old["stage"], new["stages"], new["stage"]) == ("[[6, null]]", 1, "[[0, null]]", 0)
+    assert database.counters("c") == {
+        "stage 1 begun": 5,
+        "stage 1 ended": 4,
+        "stage 1 succeeded": 2,
+        "stage 1 failed": 1,
+        "stage 1 executed": 4,
+        "stage 1 errors": 2,
+    }
     database.close()

@@ -8,7 +8,7 @@ import pytest
 
 from headgate.store.batch import Batch
 from headgate.store.database import Database
-from headgate.store.tables import devices, events, tasks
+from headgate.store.tables import devices, events, outbox, tasks
 from rows import task
 
 TASKS = 20_000
@@ -48,6 +48,12 @@ def plans(tmp_path, monkeypatch):
         (lambda d: d.rows(devices, where={"location": "l"}, limit=9), "devices_location"),
         (lambda d: d.row(devices, ("e",)), "autoindex_devices"),
         (lambda d: list(d.chunks(tasks, where={"active": True})), "tasks_active"),
+        (
+            lambda d: d.rows(
+                outbox, where={"hook_id": "h", "state": "pending"}, after=(7,), limit=9, by=("number",)
+            ),
+            "outbox_state",
+        ),
     ],
 )
 def test_questions_that_are_answered_from_an_index(plans, ask, index):

@@ -11,6 +11,7 @@ from headgate.store.batch import Batch
 from headgate.upgrade.announcements import Announced, Hook, hook_of, hook_row
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.orchestrator import OrchestratorSettings
+from headgate.upgrade.stages import Gate, Size
 from orchestra import NOON_S, House
 
 
@@ -158,3 +159,23 @@ def test_what_was_given_up_is_counted_as_such_after_a_restart(house):
     row = house.database.row(tables.outbox, ("h", second))
     assert (row["state"], row["attempts"], row["since_s"], row["at_s"]) == ("pending", 0, NOON_S + 7, NOON_S)
     assert (restored.pending, restored.dead) == (3, 0)
+
+
+def test_a_stage_that_is_held_and_one_that_passes_are_told(house):
+    """With the number of the stage and why; the pause is the campaign's."""
+    house.orchestrator.announcements._max = 100
+    events = [event for event in Announced if event is not Announced.TASK_ENDED]
+    hook(house, *events)
+    house.device("ep-0")
+    house.device("ep-1", fails_by=8)
+    house.device("ep-2")
+    house.campaign(sizes=(Size(count=1), Size(count=1)), gate=Gate(success=0.95))
+    house.run()
+    assert [(each["event"], each["stage"]) for each in told(house)] == [
+        ("campaign.created", None),
+        ("campaign.running", None),
+        ("stage.passed", 1),
+        ("campaign.paused", None),
+        ("stage.held", 2),
+    ]
+    assert told(house)[3]["detail"] == told(house)[4]["detail"] != ""

@@ -157,7 +157,7 @@ class Lwm2m(Section):
     links_bytes_max: int = bound(8192, "The object links of one registration.", "bytes")
     commands_max: int = bound(16, "Commands that wait for one device.", "commands")
     observations_max: int = bound(16, "Tokens of one device's observations.", "tokens")
-    shared_links_max: int = bound(1024, "Different object links that devices share in memory.", "lists")
+    shared_links_max: int = bound(1024, "Object links kept whole; of others, what upgrades need.", "lists")
     expired_at_once: int = bound(1000, "Registrations that end without letting others pass.", "devices")
 
 

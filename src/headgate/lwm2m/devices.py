@@ -18,6 +18,7 @@ from headgate.engine.deduplication import Handle
 from headgate.engine.endpoints import Remote
 from headgate.engine.timers import Timed, Timers
 from headgate.lwm2m.commands import Command
+from headgate.lwm2m.kinds import Kinds
 from headgate.lwm2m.registration import Registration
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Device(Timed):
 class Devices:
     """All of them."""
 
-    def __init__(self, *, grace_s: float) -> None:
+    def __init__(self, kinds: Kinds, *, grace_s: float) -> None:
+        self._kinds = kinds
         self._grace_s = grace_s
         # The grace is the same for all, so the lifetimes' ends are kept and looked at so much later.
         self._lifetimes = Timers()
@@ -135,6 +137,10 @@ class Devices:
             if before is not None:
                 del self._by_location[before.location]
             self._by_location[registration.location] = device
+        if before is None or before.objects is not registration.objects:
+            self._kinds.taken(registration.objects)
+            if before is not None:
+                self._kinds.left(before.objects)
         if before is None or before.remote != registration.remote:
             if before is not None:
                 self._leave_remote(device, before.remote)
@@ -153,6 +159,7 @@ class Devices:
                 device = self._devices[registration.endpoint] = Device(registration.endpoint)
                 self._by_location[registration.location] = self._by_remote[registration.remote] = device
                 device.registration = registration
+                self._kinds.taken(registration.objects)
                 yield device, max(registration.expires_s, ends_s)
 
         self._lifetimes.set_all(placed())
@@ -172,6 +179,7 @@ class Devices:
         assert registration is not None
         del self._by_location[registration.location]
         self._leave_remote(device, registration.remote)
+        self._kinds.left(registration.objects)
         self._lifetimes.cancel(device)
         device.registration = None
         device.awake_s = None

@@ -32,6 +32,7 @@ from headgate.wire.numbers import (
 
 ENDPOINT_LENGTH_MAX = 255  # characters; an IMEI has 15
 SMS_LENGTH_MAX = 32
+REMEMBERED_BYTES_MAX = 1024  # of object links that are not read anew for the next device of the kind
 ROOT_DEPTH_MAX = 4  # segments of an alternate root
 SEGMENT_LENGTH_MAX = 255  # bytes of a Uri-Path option: RFC 7252 section 5.10
 CONTENT_FORMAT_LENGTH_MAX = 2
@@ -63,7 +64,7 @@ class Parameters(NamedTuple):
 
 
 class ParameterReader:
-    """Reads parameters. Object links are read once for all devices of a kind: `links_max` kinds."""
+    """Reads parameters. Short object links are read once for all devices of a kind: `links_max` kinds."""
 
     def __init__(self, sharing: Sharing, *, links_bytes_max: int, links_max: int) -> None:
         self._sharing = sharing
@@ -132,9 +133,10 @@ class ParameterReader:
             objects = RegisteredObjects(
                 paths=ASSUMED.paths, root=objects.root, content_formats=objects.content_formats
             )
-        objects = self._links[payload] = self._sharing.share(objects)
-        if len(self._links) > self._links_max:
-            del self._links[next(iter(self._links))]
+        if len(payload) <= REMEMBERED_BYTES_MAX:
+            self._links[payload] = objects
+            if len(self._links) > self._links_max:
+                del self._links[next(iter(self._links))]
         return objects
 
 

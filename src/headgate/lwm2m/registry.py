@@ -19,6 +19,7 @@ from headgate.engine.exchange import Exchange
 from headgate.errors import FormatError
 from headgate.lwm2m.devices import Device, Devices, Owed
 from headgate.lwm2m.happenings import Deregistered, Expired, Happening, Registered, Sent, Updated
+from headgate.lwm2m.kinds import Kinds
 from headgate.lwm2m.objects import ASSUMED, type_of
 from headgate.lwm2m.parameters import Mistake, ParameterReader, Parameters, content_format_of
 from headgate.lwm2m.registration import DEFAULT_LIFETIME_S, Registration
@@ -26,6 +27,7 @@ from headgate.lwm2m.settings import LwM2mSettings
 from headgate.lwm2m.sharing import Sharing
 from headgate.wire.coap import Message
 from headgate.wire.formats import ContentFormat, records
+from headgate.wire.links import RegisteredObjects
 from headgate.wire.numbers import (
     BAD_REQUEST,
     CHANGED,
@@ -61,6 +63,7 @@ class Registry:
         self,
         exchange: Exchange,
         devices: Devices,
+        kinds: Kinds,
         sharing: Sharing,
         rng: random.Random,
         settings: LwM2mSettings,
@@ -69,6 +72,7 @@ class Registry:
         self._devices = devices
         self._rng = rng
         self._settings = settings
+        self._kinds = kinds
         self._sharing = sharing
         self._reader = ParameterReader(
             sharing, links_bytes_max=settings.links_bytes_max, links_max=settings.shared_links_max
@@ -129,7 +133,7 @@ class Registry:
             binding=said.binding or before.binding,
             queue_mode=before.queue_mode if queue_mode is None else queue_mode,
             sms=said.sms or before.sms,
-            objects=said.objects or before.objects,
+            objects=before.objects if said.objects is None else self._kinds.kept(said.objects),
             remote=before.remote if before.remote == remote else remote,
         )
         self._devices.place(device, after)
@@ -174,11 +178,14 @@ class Registry:
             values = common(registration)
             identities = tuple(map(id, values))
             if identities not in known:
-                kept = zip(COMMON, values, map(self._sharing.share, values), strict=True)
+                kept = zip(COMMON, values, map(self._kept, values), strict=True)
                 changes = {name: shared for name, value, shared in kept if shared is not value}
                 known[identities] = values, changes  # the values too, or others might have their identities
             _, changes = known[identities]
             yield registration.evolved(**changes) if changes else registration
+
+    def _kept(self, value: Any) -> Any:
+        return (self._kinds.kept if type(value) is RegisteredObjects else self._sharing.share)(value)
 
     def expire(self, now: float) -> list[Happening]:
         """The registrations that end at `now`."""
@@ -197,7 +204,7 @@ class Registry:
     ) -> Registration:
         lifetime_s = said.lifetime_s or DEFAULT_LIFETIME_S
         version = said.version or FIRST_VERSION
-        objects = said.objects or ASSUMED
+        objects = self._kinds.kept(said.objects or ASSUMED)
         same = before is not None and (before.version, before.objects) == (version, objects)
         return Registration(
             endpoint=endpoint,

@@ -36,6 +36,7 @@ from headgate.engine.retransmission import DEFAULT, Retransmission
 from headgate.lwm2m.commands import Command
 from headgate.lwm2m.devices import Device, Devices, Owed
 from headgate.lwm2m.happenings import Happening, Heard, Notified, Registered, Unmatched
+from headgate.lwm2m.kinds import Kinds
 from headgate.lwm2m.observations import Observations
 from headgate.lwm2m.parameters import Mistake, content_format_of
 from headgate.lwm2m.presence import Presence
@@ -73,6 +74,7 @@ COUNTED = (
     "notification stale",
     "answer not readable",
     # Bounds of ours that were reached.
+    "object links shortened",
     "observation forgotten early",
     "command held back",
 )
@@ -90,10 +92,11 @@ class LwM2mServer:
         self.counts = self._exchange.counts
         """How often each thing happened, here and in the Exchange."""
         self.counts.update(dict.fromkeys(COUNTED, 0))
-        self._devices = Devices(grace_s=settings.grace_s)
-        self._presence = Presence(awake_s=settings.awake_s)
         sharing = Sharing(shared_max=SHARED_MAX)
-        self._registry = Registry(self._exchange, self._devices, sharing, rng, settings)
+        kinds = Kinds(sharing, kinds_max=settings.shared_links_max, counts=self.counts)
+        self._devices = Devices(kinds, grace_s=settings.grace_s)
+        self._presence = Presence(awake_s=settings.awake_s)
+        self._registry = Registry(self._exchange, self._devices, kinds, sharing, rng, settings)
         self._observations = Observations(self._exchange, observations_max=settings.observations_max)
         self._queue = Queue(
             self._exchange,

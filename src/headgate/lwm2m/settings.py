@@ -24,6 +24,6 @@ class LwM2mSettings:
     observations_max: int = 16
     """Tokens of one device's observations. More: the oldest is forgotten and counted."""
     shared_links_max: int = 1024
-    """Different object links that devices share. More: the oldest are not shared with devices to come."""
+    """Different object links that are kept whole. More: of others, what upgrades need."""
     expired_at_once: int = 1000
     """Registrations that end in one call of `expire`; the rest is due at once."""

@@ -9,7 +9,11 @@ software               the same over PCP; software_choices decide
 object5, object19      what the two say to devices, and hear
 radio, admission       how well a device hears its cell, and how many of a cell may upgrade at once
 orchestrator           the front: what devices do in, what is to be stored and done out
-negotiator, campaigns  what an event changes, task by task; whose tasks are made, tried again, cancelled
+negotiator, places     what an event changes, task by task; who stands in line for a slot
+campaign, campaigns    what is kept of a campaign; those that are not through
+attempts, course       tasks made, begun, tried again; when stages begin, and when nothing may
+stages, windows        the gate of a stage; maintenance windows
+works                  what is done for many tasks, in pieces
 questions, asking      the commands under way; effects as commands, answers as events
 records, turns         values as rows; what gathers between two commits
 restoring              what a restart finds

@@ -77,7 +77,7 @@ class Course:
         was = campaign.state
         self.put(running, state=CampaignState.RUNNING, stage=number)
         if was is not CampaignState.RUNNING:
-            self.log(running, now, "running", "")
+            self.log(running, now, "running", why(running.campaign, now) or "")
         if len(campaign.stages) > 1:
             self.log(running, now, f"stage {number} begun", f"{campaign.stages[number - 1].devices} devices")
 
@@ -94,8 +94,6 @@ class Course:
                 self._works.do(
                     running, self._places.lined(running), lambda each, at: self._places.withhold(each)
                 )
-            if campaign.windows.each and campaign.state is CampaignState.RUNNING:
-                self.log(running, now, "window opened" if may else "window closed", why(campaign, now) or "")
         self._attempts.begin(running)
 
     def _arm(self, running: Running, now: float) -> None:
@@ -115,7 +113,11 @@ class Course:
 
     def due(self, running: Running, now: float) -> None:
         """It is its time, a window opens or closes, or somebody is to be tried again."""
+        ran, might = running.campaign.state is CampaignState.RUNNING, running.may_begin
         self.look(running, now)
+        if ran and might is not running.may_begin:
+            what = "window opened" if running.may_begin else "window closed"
+            self.log(running, now, what, why(running.campaign, now) or "")
         if running.may_begin and running.retrial_s <= now:
             running.retrial_s = NEVER
             self._attempts.again(running, now)
@@ -146,7 +148,9 @@ class Course:
 
     def _pass(self, running: Running, now: float) -> None:
         campaign = running.campaign
-        self.log(running, now, f"stage {campaign.stage} passed", str(self.counts(running).succeeded))
+        counts = self.counts(running)
+        judged = counts.succeeded + counts.failed
+        self.log(running, now, f"stage {campaign.stage} passed", f"{counts.succeeded} of {judged} succeeded")
         self.tell(running, now, "stage.passed", "", stage=campaign.stage)
         self._enter(running, campaign.stage + 1, now)
         self.look(running, now)

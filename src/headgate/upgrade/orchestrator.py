@@ -441,9 +441,9 @@ class Orchestrator:
                 self.campaigns.course.due(item, now)
 
     def _settle(self, now: float) -> None:
-        """What follows from what has just happened, for others too."""
-        self.negotiator.admit(now)
+        """What follows from what has just happened, for others too. A campaign may pause: slots come last."""
         self.campaigns.settle(now)
+        self.negotiator.admit(now)
 
     @property
     def _full(self) -> bool:

@@ -69,8 +69,8 @@ def restore(
                 orchestrator.questions.send(asker, pending, now)
     for running in list(roster.running.values()):
         orchestrator.campaigns.restore(running, created.get(running.campaign.id, []), now)
-    orchestrator.negotiator.admit(now)
     orchestrator.campaigns.settle(now)
+    orchestrator.negotiator.admit(now)
 
 
 def go_on(orchestrator: Orchestrator, active: Active, now: float) -> None:

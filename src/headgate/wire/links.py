@@ -148,6 +148,8 @@ class RegisteredObjects:
 Version = tuple[int, int]  # major, minor
 VERSION = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
 ID = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
+# As nearly all clients write it.
+PLAIN = re.compile(r"/(0|[1-9][0-9]{0,4})(?:/(0|[1-9][0-9]{0,4}))?", re.ASCII)
 CONTENT_FORMAT = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -195,15 +197,19 @@ def segments(target: str) -> tuple[str, ...]:
 
 def object_path(link: Link, root: tuple[str, ...]) -> Path | None:
     """The object or object instance below `root` that the link is, if it is one."""
+    plain = None if root else PLAIN.fullmatch(link.target)
+    if plain is not None:
+        ids = [int(each) for each in plain.groups() if each is not None]
+        return Path(*ids) if max(ids) <= ID_MAX else None
     try:
         found = segments(link.target)
     except FormatError:
         return None
-    ids = found[len(root) :]
-    if found[: len(root)] != root or not 1 <= len(ids) <= INSTANCE_DEPTH:
+    below = found[len(root) :]
+    if found[: len(root)] != root or not 1 <= len(below) <= INSTANCE_DEPTH:
         return None
-    numbers = [int(each) for each in ids if ID.fullmatch(each) is not None]
-    return Path(*numbers) if len(numbers) == len(ids) and max(numbers) <= ID_MAX else None
+    numbers = [int(each) for each in below if ID.fullmatch(each) is not None]
+    return Path(*numbers) if len(numbers) == len(below) and max(numbers) <= ID_MAX else None
 
 
 def content_formats(root_link: Link | None) -> tuple[int, ...]:
