@@ -100,42 +100,71 @@ def test_any_lines_are_read(lines):
     assert 0 <= reader.again_s <= 30
 
 
-def status(state: str, **states: int) -> dict[str, Any]:
+def status(state: str, *, ended: bool = False, **states: int) -> dict[str, Any]:
     """A campaign, as the API tells it."""
-    return {"state": state, "devices": sum(states.values()), "retried": 0, "states": states}
+    devices = sum(states.values())
+    return {
+        "state": state,
+        "devices": devices,
+        "retried": 0,
+        "states": states,
+        "ended_s": 1.0 if ended else None,
+    }
 
 
-def test_a_restart_of_the_server_is_waited_for(run: Callable[..., Any], monkeypatch, capsys):
-    """A campaign is looked at again until it is through; said once, on standard error."""
+BUSY = {"detail": "too many questions wait for the store"}
+
+
+class Campaign(Scripted):
+    """The API of one campaign: events are not to be had, and looks are answered one by one."""
+
+    def __init__(self, *looks: dict[str, Any] | None) -> None:
+        super().__init__()
+        self.looks = list(looks)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        said = BUSY if "/events" in request else self.looks.pop(0)
+        if said is not None:
+            writer.write(answer("503 Service Unavailable" if said is BUSY else "200 OK", said))
+        writer.close()
+        await writer.wait_closed()
+
+
+def watched(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *looks: dict[str, Any] | None) -> int:
+    """The exit code of a watch that sees this."""
     monkeypatch.setattr(watch, "AT_MOST_EVERY_S", 0.01)
     monkeypatch.setattr(watch, "AT_LEAST_EVERY_S", 0.01)
-    busy = {"detail": "too many questions wait for the store"}
-    looks = [status("running", created=2), None, busy, None, status("ended", success=2)]
-
-    class Campaign(Scripted):
-        async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            request = (await reader.readuntil(b"\r\n\r\n")).decode()
-            if "/events" in request:
-                writer.write(answer("503 Service Unavailable", {"detail": "busy"}))
-            else:
-                said = looks.pop(0)
-                code = "503 Service Unavailable" if said is busy else "200 OK"
-                writer.write(b"" if said is None else answer(code, said))
-            writer.close()
-            await writer.wait_closed()
 
     async def main() -> int:
-        async with Campaign() as url:
+        async with Campaign(*looks) as url:
             with Client(url, "t") as client:
                 return await watch.Watch(client, "/campaigns/c", "c").run()
 
-    assert run(main()) == 0
+    code: int = run(main())
+    return code
+
+
+def test_a_restart_of_the_server_is_waited_for(run, monkeypatch, capsys):
+    """A campaign is looked at again until it is through; said once, on standard error."""
+    looks = (status("running", created=2), None, BUSY, None, status("ended", ended=True, success=2))
+    assert watched(run, monkeypatch, *looks) == 0
     said = capsys.readouterr()
     assert said.out.splitlines() == [
         "running: 0 of 2 devices through; created 2",
         "ended: 2 of 2 devices through, 2 succeeded",
     ]
     assert said.err.count("it is waited for") == 1
+
+
+def test_a_campaign_that_is_stopped_is_watched_until_its_tasks_are_cancelled(run, monkeypatch, capsys):
+    """Its state says so before they are."""
+    looks = (status("stopped", wait_online=1), status("stopped", ended=True, cancelled=1))
+    assert watched(run, monkeypatch, *looks) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "stopped: 0 of 1 devices through; wait_online 1",
+        "stopped: 1 of 1 devices through, 1 cancelled",
+    ]
 
 
 @pytest.mark.parametrize(

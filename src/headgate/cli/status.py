@@ -17,7 +17,6 @@ Status = Mapping[str, Any]
 
 SUCCEEDED = ("success", "done_same")
 OVER = (*SUCCEEDED, "failed", "cancelled")
-THROUGH = ("ended", "stopped")
 BAR = 30
 CAUSES = 17  # that are published
 

@@ -11,7 +11,7 @@ from typing import Any
 from headgate.cli.client import Client, RefusedError, UnreachableError
 from headgate.cli.following import LATER, follow
 from headgate.cli.saying import FAILED, complain
-from headgate.cli.status import THROUGH, Status, figures_of, line_of, live
+from headgate.cli.status import Status, figures_of, line_of, live
 from headgate.cli.tables import on_terminal, say_json
 
 AT_MOST_EVERY_S = 0.5  # a thousand events are one look
@@ -40,7 +40,7 @@ class Watch:
         try:
             with self._view() as view:
                 view(status)
-                while status["state"] not in THROUGH:
+                while status["ended_s"] is None:  # one that is stopped has tasks that are being cancelled
                     await self._change(following)
                     status = await self._look_again()
                     view(status)
