@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate.lwm2m.kinds import Kinds
@@ -40,9 +40,9 @@ payloads = st.one_of(
 formats = st.lists(st.sampled_from([(12, b""), (12, b"\x28"), (12, b"\x2a"), (12, b"\0\0\0\0")]), max_size=2)
 
 
-def reader(links_max: int = 8) -> ParameterReader:
+def reader(links_max: int = 8, links_bytes_max: int = 512) -> ParameterReader:
     """Reads, and keeps a few."""
-    return ParameterReader(Sharing(shared_max=8), links_bytes_max=512, links_max=links_max)
+    return ParameterReader(Sharing(shared_max=8), links_bytes_max=links_bytes_max, links_max=links_max)
 
 
 @given(queries, payloads, formats)
@@ -88,11 +88,17 @@ objects = st.builds(
 )
 
 
+LONG = RegisteredObjects(
+    paths=tuple(Path(10_000 + number, 10_000) for number in range(20)), root=("a b", "\u00e9")
+)
+
+
 @given(objects)
+@example(LONG)
 def test_links_are_shared(registered):
     """Two devices with the same links have the same objects, and so have those who write them otherwise."""
     payload = write_objects(registered)
-    reading = reader()
+    reading = reader(links_bytes_max=2048)
     messages = [
         Message(type=0, code=2, message_id=1, options=((15, b"ep=a"),), payload=each)
         for each in (payload, payload, payload.replace(b",", b", "))
