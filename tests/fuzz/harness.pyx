@@ -452,7 +452,8 @@ cdef int datagram(const uint8_t* data, size_t size) noexcept nogil:
 # -- ring: the input is a script of pushes and pops, held against a plain queue --
 
 cdef enum:
-    EXPECTED_MAX = RING_CAPACITY_MIN // 8     # more than the records that the larger ring below can hold
+    # The larger ring below holds RING_CAPACITY_MIN // 8 of the smallest records; one more is tried.
+    EXPECTED_MAX = RING_CAPACITY_MIN // 8 + 1
     ADDRESS_MAX = 128
     CONTROL_MAX = 64
     DATAGRAM_MAX = 2048
