@@ -22,7 +22,6 @@ from pathlib import Path
 from headgate.fleet.device import Device
 from headgate.fleet.download import make_package
 from headgate.fleet.faults import FAULTS
-from headgate.fleet.pcp_client import Generation
 from headgate.fleet.pcp_faults import PCP_FAULTS
 from headgate.fleet.population import Population
 from headgate.fleet.profile import Moves, Notify, Profile
@@ -89,14 +88,9 @@ def devices_of(seed: int) -> list[Device]:
 
 
 def steady(profile: Profile) -> Profile:
-    """The same device, awake and patient; one that speaks by notifications says them until they are heard.
-
-    The older generation says 24 once. Where the server dies between an Observe and the commit of its answer,
-    it knows no more by which token that comes.
-    """
+    """The same device, awake and patient; one that speaks by notifications says them until they are heard."""
     return replace(
         profile,
-        pcp=profile.pcp and replace(profile.pcp, generation=Generation.NEWER),
         notify=profile.notify if profile.pcp is None else Notify.CONFIRMABLE,
         queue_mode=False,
         moves=Moves.REBOOT,
