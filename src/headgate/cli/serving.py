@@ -93,9 +93,8 @@ class FileServer:
     async def serve(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
         try:
-            self._edge.bind()
             publishing = asyncio.create_task(self._publish())
-            stop = told_to_end(publishing)
+            stop = told_to_end(publishing)  # before there is a socket: whoever sees that may tell it to end
             try:
                 packages = await publishing
             except asyncio.CancelledError:
@@ -113,6 +112,7 @@ class FileServer:
         return 0
 
     async def _publish(self) -> list[tuple[ServedFile, Package]]:
+        self._edge.bind()
         return [(served, await self._edge.publish(served.path, served.file)) for served in self._files]
 
     # -- for people and for machines --
