@@ -30,6 +30,7 @@ RATE = 10_000.0  # blocks a second: a sixth of what one core serves
 SLICE_S = 0.2
 ROWS = 10_000  # of a transaction
 MAKING_MAX_S = 900.0
+ASK_EVERY_S = 0.2  # of an operator who waits: asking without a pause would be a load of its own
 STOPPING_S = 15.0  # of it are looked at: it goes on as it begins
 ADDRESS = struct.pack("<H", 2) + struct.pack(">HI8x", 9, 0x7F000001)
 
@@ -177,7 +178,7 @@ class Operator:
             if status["state"] != "creating":
                 assert status["devices"] == devices
                 return
-            time.sleep(0.2)
+            time.sleep(ASK_EVERY_S)
 
     def stop(self, campaign_id: str) -> None:
         """Cancel it, and look at what follows for a while."""
@@ -187,7 +188,7 @@ class Operator:
         while time.perf_counter() < until_s:
             if self._http.get(f"/campaigns/{campaign_id}").json()["ended_s"] is not None:
                 return
-            time.sleep(0.2)
+            time.sleep(ASK_EVERY_S)
 
     def close(self) -> None:
         """Let go."""

@@ -139,7 +139,7 @@ class Client:
             try:
                 return self.object_of(self.ask("POST", path, **how))
             except UnreachableError:
-                time.sleep(wait_s)
+                time.sleep(wait_s)  # a server that restarts is back within these
         return self.object_of(self.ask("POST", path, **how))
 
     def upload(self, path: str, file: IO[bytes], name: str, fields: Mapping[str, Any]) -> Any:
