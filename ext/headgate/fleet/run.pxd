@@ -13,6 +13,7 @@ from headgate.fleet.sockets cimport BATCH, DATAGRAM_MAX, iovec, mmsghdr
 cdef enum:
     EVENTS_MAX = 256                  # ready sockets taken from epoll at once
     WAIT_MAX_MS = 20                  # longest sleep: how late a stop or a duration may be noticed
+    REST_MIN_NS = 60000               # shorter than this is no sleep: a timer of the kernel is 50 us late
     BLOCKED_WAIT_MS = 1               # sleep when the kernel takes no more requests
     SWEEP_SLOTS = 4096                # slots looked at by one sweep for passed deadlines
     SWEEPS_PER_TIMEOUT = 8            # a deadline is noticed at most ack_timeout / 8 late

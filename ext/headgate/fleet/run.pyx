@@ -39,6 +39,7 @@ from headgate.fleet.sockets cimport (
     epoll_wait,
     poll,
     pollfd,
+    ppoll,
     recv,
     recvmmsg,
     send,
@@ -281,6 +282,25 @@ cdef inline int wait_ms(const Run* run) noexcept nogil:
     return <int>max(<uint32_t>1, min(<uint32_t>WAIT_MAX_MS, period_ms))
 
 
+# A fleet that keeps to a rate sleeps until its next request is due or an answer comes, and does not take from
+# the server what it waits for. Time that is too short to sleep is spent looking for answers.
+cdef void rest(Run* run, uint64_t until_ns) noexcept nogil:
+    cdef uint64_t due_ns = <uint64_t>(run.paced_from_ns + <double>(run.paced + 1) * run.interval_ns)
+    cdef uint64_t rest_ns
+    cdef timespec timeout
+    cdef pollfd waited
+    due_ns = min(min(due_ns, until_ns), run.swept_ns)
+    if due_ns < run.now_ns + REST_MIN_NS:
+        return
+    rest_ns = min(due_ns - run.now_ns, <uint64_t>WAIT_MAX_MS * 1000000)
+    timeout.tv_sec = 0
+    timeout.tv_nsec = <long>rest_ns
+    waited.fd = run.ports[0].fd if run.epoll < 0 else run.epoll
+    waited.events = POLLIN
+    ppoll(&waited, 1, &timeout, NULL)  # whatever ended it, the turn looks itself
+    clock_read(run)
+
+
 # With one port the kernel sleeps inside recvmmsg itself, no longer than the socket's SO_RCVTIMEO.
 cdef void turn_of_one(Run* run) noexcept nogil:
     cdef pollfd waited
@@ -344,6 +364,8 @@ cdef RunResult run_turns(Run* run, uint64_t until_ns, uint64_t until_blocks) noe
             return RUN_TIME
         if outbox_count(&run.all) > 0 and not run.blocked:
             requests_send(run, send_limit(run))
+        if run.interval_ns > 0 and not run.blocked:
+            rest(run, until_ns)
         if run.port_count == 1:
             turn_of_one(run)
         else:

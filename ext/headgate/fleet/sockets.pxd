@@ -3,6 +3,7 @@
 # Declarations only: the fleet is the other side of the wire and shares no code with the server.
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
+from posix.time cimport timespec
 
 cdef enum:
     BATCH = 64                        # most datagrams moved by one system call
@@ -51,6 +52,7 @@ cdef extern from "<poll.h>" nogil:
         short revents
 
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
+    int ppoll(pollfd* fds, unsigned long count, const timespec* timeout, const void* signals)
 
 cdef extern from "<sys/epoll.h>" nogil:
     int EPOLL_CLOEXEC
