@@ -3,15 +3,25 @@
 One server with its API, as `headgate serve` has it. Virtual devices ask for blocks at a fixed rate; first
 nothing else happens, then packages are uploaded one after the other, then a campaign for all devices of the
 store is made, begins, and is stopped. Before each of these comes a calm slice, to which it is held.
+
+A machine of two cores is divided, as for bench/planes.py: one has the devices and the thread that answers
+them, the other the rest of the server and the operator, who gives way to all others. So what is seen is what
+the server does to itself, not what its clients, which live elsewhere, take from it. No core ever sleeps, or
+a calm slice would be charged for waking it.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import struct
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +30,7 @@ import httpx
 import pytest
 
 from bench.peers import Load, Server, start
-from bench.planes import thread_s
+from bench.planes import thread_s, threads_of
 from bench.servers import DOWNLOADING
 from headgate.store import tables
 from headgate.store.batch import Batch
@@ -86,25 +96,40 @@ class Seen:
         return {f"{name} {key}": value for key, value in told.items()}
 
 
+@contextmanager
+def awake(cores: list[int]) -> Iterator[None]:
+    """No core sleeps: each has something to do that gives way to all else."""
+    command = [sys.executable, "-c", "while True: pass"]
+    with ExitStack() as stack:
+        for core in cores:
+            process = stack.enter_context(subprocess.Popen(command))
+            stack.callback(process.kill)
+            os.sched_setaffinity(process.pid, {core})
+            os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+        yield
+
+
 class Watch:
     """Blocks at a fixed rate, and what that is like for who asks for them."""
 
-    def __init__(self, server: Server, load: Load) -> None:
+    def __init__(self, server: Server, load: Load, cores: list[int]) -> None:
+        """`cores`: that of the devices and who answers them, and that of all else; none: undivided."""
         self._server = server
         self._load = load
+        self._cores = cores
         self.facts: dict[str, Any] = {}
 
     def during(self, going_on: Callable[[], bool]) -> Seen:
         """As long as it goes on, looked at between slices."""
         downloader = self._load.downloader
-        downloader.run(SLICE_S)
+        self._slice()
         self._asked()
         downloader.latency_reset()
         blocks, cpu_s, begun_s = downloader.stats.blocks, self._server.cpu_s(), time.perf_counter()
         serving_s = thread_s(self._server)
-        downloader.run(SLICE_S)
+        self._slice()
         while going_on():
-            downloader.run(SLICE_S)
+            self._slice()
         seconds = time.perf_counter() - begun_s
         blocks = downloader.stats.blocks - blocks
         assert not downloader.stats.failed
@@ -119,31 +144,34 @@ class Watch:
         )
 
     def calm(self, seconds: float) -> Seen:
-        """For so long."""
+        """For so long, once nothing lingers of what was before."""
+        self._server.command("serving")
+        while self._server.answer()["serving"] != self._server.facts["serving"]:
+            self._slice()
+            self._server.command("serving")
         until_s = time.perf_counter() + seconds
         return self.during(lambda: time.perf_counter() < until_s)
 
-    def beside(self, name: str, calm_s: float, work: Callable[[], None], at_most_s: float) -> float:
+    def beside(self, name: str, calm_s: float, work: Callable[[], Future[Any]], at_most_s: float) -> float:
         """The ratio of p99 beside some work to calm; what was seen is in `facts`."""
         calm = self.calm(calm_s)
-        failed: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                work()
-            except BaseException as error:
-                failed.append(error)
-
-        working = threading.Thread(target=run)
         until_s = time.perf_counter() + at_most_s
-        working.start()
-        busy = self.during(lambda: working.is_alive() and time.perf_counter() < until_s)
-        working.join()
-        if failed:
-            raise failed[0]
+        working = work()
+        busy = self.during(lambda: not working.done() and time.perf_counter() < until_s)
+        working.result()
         self.facts |= calm.facts(f"before {name}") | busy.facts(name)
         self.facts[f"{name} ratio_p99"] = busy.p99_ms / calm.p99_ms
         return busy.p99_ms / calm.p99_ms
+
+    def _slice(self) -> None:
+        """Some blocks. A thread that stands in may have come or gone since the one before."""
+        if self._cores:
+            self._server.command("serving")
+            loop = self._server.process.pid  # the first thread of a process has its number
+            serving = self._server.answer()["serving"] or [loop]
+            for thread in threads_of(self._server):
+                os.sched_setaffinity(thread, {self._cores[thread not in serving]})
+        self._load.downloader.run(SLICE_S)
 
     def _asked(self) -> dict[str, Any]:
         self._server.command("loop")
@@ -195,6 +223,37 @@ class Operator:
         self._http.close()
 
 
+operator: Operator
+"""Of the process that plays the operator, so that its work is not that of the devices."""
+
+
+def play(url: str, token: str, cores: list[int]) -> None:
+    """Begin to, giving way to all others."""
+    global operator
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if cores:
+        os.sched_setaffinity(0, {cores[1]})
+    operator = Operator(url, token)
+
+
+def upload(uploads: int, size: int, name: str) -> None:
+    """So many packages, one after the other."""
+    for number in range(uploads):
+        operator.upload(size, f"{name}{number}.7")
+
+
+def make(pid: str, devices: int) -> str:
+    """A campaign for all devices, until all its tasks are there; its id."""
+    campaign_id = operator.create(pid)
+    operator.created(campaign_id, devices)
+    return campaign_id
+
+
+def stop(campaign_id: str) -> None:
+    """Stop it."""
+    operator.stop(campaign_id)
+
+
 @pytest.mark.benchmark(group="latency")
 @pytest.mark.parametrize("threads", [1, 0])
 def bench_beside_the_api(
@@ -209,34 +268,46 @@ def bench_beside_the_api(
     """Blocks of 512 bytes to 64 devices beside uploads, and beside a campaign as it is made and stopped."""
     folder, devices = fleet
     shutil.copytree(folder, tmp_path / "data")
-    upload_bytes, uploads, calm_s = (3 << 20, 1, 0.5) if quick else (30 << 20, 5, 5.0)
+    upload_bytes, uploads, calm_s = (3 << 20, 1, 0.5) if quick else (30 << 20, 10, 5.0)
     command = ("api", "api", "--body", body_file, "--folder", tmp_path / "data", "--threads", threads)
-    with start(*command) as server:
+    mine = sorted(os.sched_getaffinity(0))
+    cores = mine[:2] if len(mine) > 1 else []
+    with start(*command) as server, awake(mine), ExitStack() as stack:
         facts = server.facts
         assert facts["devices"] == devices
-        operator = Operator(facts["url"], facts["token"])
-        with Load(server, body, path=facts["keys"], devices=DOWNLOADING, szx=5, rate=RATE) as load:
-            watch = Watch(server, load)
+        spawn = multiprocessing.get_context("spawn")
+        arguments = (facts["url"], facts["token"], cores)
+        pool = stack.enter_context(
+            ProcessPoolExecutor(1, mp_context=spawn, initializer=play, initargs=arguments)
+        )
+        pool.submit(upload, 1, 1 << 20, "first").result()  # its threads are there from now on
+        if cores:
+            stack.callback(os.sched_setaffinity, 0, mine)
+            os.sched_setaffinity(0, {cores[0]})
+        load = stack.enter_context(
+            Load(server, body, path=facts["keys"], devices=DOWNLOADING, szx=5, rate=RATE)
+        )
+        watch = Watch(server, load, cores)
+        worst: list[float] = []
 
-            def upload() -> None:
-                for number in range(uploads):
-                    operator.upload(upload_bytes, f"V{number}.7")
+        def measured() -> None:
+            worst.append(
+                watch.beside(
+                    "upload", calm_s, lambda: pool.submit(upload, uploads, upload_bytes, "V"), MAKING_MAX_S
+                )
+            )
+            making: list[Future[str]] = []
 
-            def make() -> None:
-                made.append(operator.create(facts["pid"]))
-                operator.created(made[0], devices)
+            def begin() -> Future[str]:
+                making.append(pool.submit(make, facts["pid"], devices))
+                return making[0]
 
-            def measured() -> None:
-                worst.append(watch.beside("upload", calm_s, upload, MAKING_MAX_S))
-                worst.append(watch.beside("making", calm_s, make, MAKING_MAX_S))
-                began = watch.calm(calm_s)
-                watch.facts |= began.facts("beginning")
-                watch.beside("stopping", calm_s, lambda: operator.stop(made[0]), MAKING_MAX_S)
+            worst.append(watch.beside("making", calm_s, begin, MAKING_MAX_S))
+            began = watch.calm(calm_s)
+            watch.facts |= began.facts("beginning")
+            watch.beside("stopping", calm_s, lambda: pool.submit(stop, making[0].result()), MAKING_MAX_S)
 
-            made: list[str] = []
-            worst: list[float] = []
-            benchmark.pedantic(measured, rounds=1)
-        operator.close()
+        benchmark.pedantic(measured, rounds=1)
     benchmark.extra_info.update(
-        ratio_p99=max(worst), devices=devices, upload_bytes=upload_bytes, **watch.facts
+        ratio_p99=max(worst), devices=devices, upload_bytes=upload_bytes, cores=str(cores), **watch.facts
     )

@@ -187,6 +187,15 @@ class Beat:
         }
 
 
+def serving() -> list[int | None]:
+    """The threads that serve blocks, none where the loop does."""
+    return [
+        each.native_id
+        for each in threading.enumerate()
+        if each.name.startswith(("headgate-listener", "headgate-stand-in"))
+    ]
+
+
 async def serve_api(body: Path, folder: Path, threads: int) -> None:
     """A server with its API, and grants of one package; a line on its input asks how its loop came round."""
     from headgate.server import Config, Server
@@ -207,7 +216,6 @@ async def serve_api(body: Path, folder: Path, threads: int) -> None:
     for number in range(DOWNLOADING):
         downloads.grant(f"{DEVICE}{number}", package.pid)
         keys.append(downloads.uri(f"{DEVICE}{number}", package.pid).rpartition("/")[2])
-    serving = [each.native_id for each in threading.enumerate() if "listener" in each.name]
     beat = Beat()
     loop = asyncio.get_running_loop()
     beating = loop.create_task(beat.run())
@@ -216,14 +224,17 @@ async def serve_api(body: Path, folder: Path, threads: int) -> None:
         port=server.port,
         path=keys[0],
         keys=keys,
-        serving=serving,
+        serving=serving(),
         url=f"{server.http.url}/api/v1",
         token=server.http.token_file.read_text().strip(),
         pid=package.pid.hex(),
         devices=server.stats.devices,
     )
-    while await loop.run_in_executor(None, sys.stdin.readline):
-        say(tasks=server.stats.tasks, commits=server.stats.pump.get("commits", 0), **beat.told())
+    while asked := await loop.run_in_executor(None, sys.stdin.readline):
+        if asked.strip() == "serving":
+            say(serving=serving())
+        else:
+            say(tasks=server.stats.tasks, commits=server.stats.pump.get("commits", 0), **beat.told())
     beating.cancel()
     await server.close()
 

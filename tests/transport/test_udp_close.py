@@ -316,3 +316,45 @@ def test_a_socket_that_breaks_is_told(run, serving, responder, unix, threads, no
         assert told[0]["exception"] is endpoint.failure
 
     run(main())
+
+
+def standing() -> list[threading.Thread]:
+    """Threads that stand in for the loop."""
+    return [each for each in threading.enumerate() if each.name == "headgate-stand-in"]
+
+
+def test_replies_that_wait_for_room_go_with_the_socket(run, serving, responder, unix):
+    """From the loop to the thread and back, in their order."""
+
+    async def main() -> None:
+        async with serving(responder) as endpoint:
+            with unix_peer(unix) as client:
+                asked = await until_blocked(endpoint, client)
+                with endpoint.stood_in():
+                    await asyncio.sleep(0)
+                await eventually(lambda: not standing())
+                assert endpoint.counts()["send failed"] == 0
+                ids: list[int] = []
+                while len(ids) < asked:
+                    ids += read_all(client)
+                    await asyncio.sleep(0)
+                assert ids == list(range(asked))
+
+    run(main())
+
+
+def test_a_socket_that_breaks_under_it_is_told_once(run, serving, responder, unix, no_socket):
+    """And nobody stands in for it any more."""
+    told = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        async with serving(responder) as endpoint:
+            os.dup2(no_socket, unix.fileno())
+            with endpoint.stood_in():
+                await eventually(lambda: endpoint.failure is not None)
+            with endpoint.stood_in():
+                assert not standing()
+            assert told == [endpoint.failure]
+
+    run(main())

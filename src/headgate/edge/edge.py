@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,9 +47,10 @@ class Edge:
     """Serves packages by CoAP Block2 on the caller's loop: `async with Edge() as edge: ...`.
 
     `host` None listens on every address of both families; `port` 0 takes a free one. `threads=N` serves in
-    N native threads that a busy loop cannot slow. `secret` makes the grants' URIs; give the same one after
-    a restart, and devices resume. `authority` is the `host[:port]` written into them. Block sizes are bytes
-    (16..1024): the least offered, the most sent, and what is sent when the device names none.
+    N native threads that a busy loop cannot slow; without, one does within `stood_in`. `secret` makes the
+    grants' URIs; give the same one after a restart, and devices resume. `authority` is the `host[:port]`
+    written into them. Block sizes are bytes (16..1024): the least offered, the most sent, and what is sent
+    when the device names none.
 
     Other requests are answered by 4.04 and the like, unless `on_datagram` takes what the Edge does not
     serve: it is called on the loop from `start` until `close` ends, and answers by `send`.
@@ -170,6 +172,15 @@ class Edge:
         finally:
             self._on_datagram = None  # whose it is need not outlive this
             self._announcer.close()
+
+    def stood_in(self) -> AbstractContextManager[None]:
+        """A context in which a thread serves where the loop does otherwise: for work that keeps the loop.
+
+        `with edge.stood_in(): compute()`. Enter and leave it on the running loop, between `start` and
+        `close`; several at once are one. The thread never takes the GIL. It ends up to 50 ms after the
+        context does.
+        """
+        return self._bound().stood_in()
 
     def _bound(self) -> UdpEndpoint:
         if self._endpoint is None:

@@ -30,6 +30,7 @@ from headgate.server.operations import Operations
 from headgate.server.packages import Packages
 from headgate.server.process import Settled, in_short_turns, uncollected
 from headgate.server.pump import Pump
+from headgate.server.relief import Relief
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
@@ -107,6 +108,8 @@ class House:
         self.edge = self._edge(directory.secret())
         closing.push_async_callback(self.edge.close)
         self.edge.bind()
+        self.relief = Relief(self.edge.stood_in)
+        closing.callback(self.relief.close)
         self.database = await self.write(Database.open, self.config.store.url or directory.url)
         closing.push_async_callback(self.write, self.database.close)
         files = await asyncio.to_thread(PackageStore, directory.packages)
@@ -199,6 +202,7 @@ class House:
             self._settled.begin()
 
     def _committed(self, batch: Batch) -> None:
+        self.relief.committed(len(batch), working=self.orchestrator.campaigns.working)
         self.hooks.committed(batch)
         self._on_commit(batch)
         if self._settled is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headgate.config import Http
 from headgate.errors import AddressError
@@ -26,6 +27,8 @@ CONNECTIONS_BESIDE = 64  # beyond those that are answered or follow: they are to
 KEEP_ALIVE_S = 30
 GRACE_S = 5  # what is being answered at the end may take so long
 
+AtWork = Callable[[], contextlib.AbstractContextManager[None]]
+
 log = logger()
 
 
@@ -41,12 +44,12 @@ class Uvicorn(uvicorn.Server):
 class HttpServer:
     """Open by `open`, close by `close`."""
 
-    def __init__(self, web: Web, bound: socket.socket, settings: Http) -> None:
+    def __init__(self, web: Web, bound: socket.socket, settings: Http, at_work: AtWork) -> None:
         self._web = web
         self._bound = bound
         self.host, self.port = bound.getsockname()[:2]
         config = uvicorn.Config(
-            web.asgi,
+            during(at_work, web.asgi),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -62,14 +65,17 @@ class HttpServer:
         """Where the first token was written, of a server that had none."""
 
     @classmethod
-    async def open(cls, desk: Desk, settings: Http, file: Path) -> Self:
-        """Take the port and serve; `file` is where a first token goes. Raises AddressError and StoreError."""
+    async def open(cls, desk: Desk, settings: Http, file: Path, at_work: AtWork) -> Self:
+        """Take the port and serve; `file` is where a first token goes. Raises AddressError and StoreError.
+
+        Each request is answered within an `at_work`.
+        """
         bound = listening(settings.host, settings.port)
         web = None
         try:
             web = Web(desk, web_settings(settings))
             await web.start()
-            server = cls(web, bound, settings)
+            server = cls(web, bound, settings, at_work)
             if await web.first_token(lambda secret: keep_secret(file, f"{secret}\n".encode())):
                 server.token_file = file
         except BaseException:
@@ -112,6 +118,16 @@ class HttpServer:
         error = None if serving.cancelled() else serving.exception()
         if error is not None:
             log.error("the API has ended; devices are served on", reason=repr(error))
+
+
+def during(at_work: AtWork, asgi: ASGIApp) -> ASGIApp:
+    """The same application, each request within an `at_work`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        with at_work():
+            await asgi(scope, receive, send)
+
+    return answer
 
 
 def listening(host: str, port: int) -> socket.socket:

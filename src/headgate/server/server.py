@@ -94,7 +94,7 @@ class Server:
             raise RuntimeError("the API is served already")
         desk = ServerDesk(self, self._in, settings)
         file = self.config.store.directory.absolute() / TOKEN
-        self._http = await HttpServer.open(desk, self.config.http, file)
+        self._http = await HttpServer.open(desk, self.config.http, file, self._in.relief.at_work)
         self._in.settle()
         return self._http
 

@@ -13,11 +13,12 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from headgate.engine.responder import Responder
 from headgate.transport.listener import Listener
 from headgate.transport.sockets import Bound, bind
+from headgate.transport.standin import StandIn
 
 STOP_DRAINS = 64  # drains of up to 512 datagrams each that a stop may answer before it closes
 STOP_WRITABLE_S = 1.0  # how long a stop waits for a full socket
@@ -33,8 +34,9 @@ Handover = Callable[[str, object], None]
 class UdpEndpoint:
     """One UDP address that a Responder serves.
 
-    `threads=0` serves on the running loop, a bounded number of datagrams per wake-up; `threads=N` in N
-    native threads that never take the GIL, each with a socket of its own on the same port.
+    `threads=0` serves on the running loop, a bounded number of datagrams per wake-up, but for while a thread
+    stands in for it; `threads=N` in N native threads that never take the GIL, each with a socket of its own
+    on the same port.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class UdpEndpoint:
         self._closing = asyncio.Lock()
         self._started = False
         self._closed = False
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if threads else -1
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stand_in: StandIn | None = None  # of a loop that serves
         self._bound: list[Bound] = []
         self.failure: OSError | None = None
         try:
@@ -67,7 +70,7 @@ class UdpEndpoint:
                     responder,
                     packet_info=bound.packet_info,
                     ring_bytes=ring_bytes,
-                    wake_fd=self._wake_fd,
+                    wake_fd=self._wake_fd if threads else -1,
                 )
                 for bound in self._bound
             ]
@@ -90,11 +93,18 @@ class UdpEndpoint:
             raise RuntimeError("this endpoint was closed; make a new one")
         self._loop = asyncio.get_running_loop()
         self._started = True
-        if not self._threaded:
-            self._bound[0].socket.setblocking(False)
-            self._loop.add_reader(self._bound[0].socket, self._readable)
-            return
         self._loop.add_reader(self._wake_fd, self._woken)
+        if not self._threaded:
+            self._stand_in = StandIn(
+                self._listeners[0],
+                self._bound[0].socket,
+                wake_fd=self._wake_fd,
+                let_go=self._let_go,
+                take=self._attend,
+                failed=self._failed,
+            )
+            self._attend()
+            return
         for number, listener in enumerate(self._listeners):
             thread = threading.Thread(
                 target=self._run, args=(listener,), name=f"headgate-listener-{number}", daemon=True
@@ -118,13 +128,29 @@ class UdpEndpoint:
             finally:
                 for thread in self._threads:
                     thread.join()
+                if self._stand_in is not None:
+                    self._stand_in.join()
                 while any(listener.handed for listener in self._listeners):
                     self.deliver()
                 self._closed = True
                 self._on_handover = _ignore  # who takes the records need not outlive this
-                if self._threaded:
-                    self._loop.remove_reader(self._wake_fd)
+                self._loop.remove_reader(self._wake_fd)
                 self._close_descriptors()
+
+    @contextlib.contextmanager
+    def stood_in(self) -> Iterator[None]:
+        """A thread serves meanwhile where the loop does otherwise: for work that keeps the loop.
+
+        On the running loop, after `start`. Several at once are one.
+        """
+        if self._stand_in is None:
+            yield
+            return
+        self._stand_in.begin()
+        try:
+            yield
+        finally:
+            self._stand_in.end()
 
     def deliver(self) -> None:
         """Hand over at once what the listeners have for Python, the oldest of each first."""
@@ -161,6 +187,18 @@ class UdpEndpoint:
 
     # -- on the loop --
 
+    def _attend(self) -> None:
+        """Serve on the loop."""
+        if self._listeners[0].flush():
+            self._loop.add_reader(self._bound[0].socket, self._readable)
+        else:
+            self._loop.add_writer(self._bound[0].socket, self._writable)
+
+    def _let_go(self) -> None:
+        """Do not."""
+        self._loop.remove_reader(self._bound[0].socket)
+        self._loop.remove_writer(self._bound[0].socket)
+
     def _readable(self) -> None:
         try:
             state = self._listeners[0].drain()
@@ -174,14 +212,14 @@ class UdpEndpoint:
         self._take_turn()
 
     def _writable(self) -> None:
-        if self._listeners[0].flush():
-            self._loop.remove_writer(self._bound[0].socket)
-            self._loop.add_reader(self._bound[0].socket, self._readable)
+        self._loop.remove_writer(self._bound[0].socket)
+        self._attend()
 
     async def _drain_queued(self) -> None:
         listener = self._listeners[0]
-        self._loop.remove_reader(self._bound[0].socket)
-        self._loop.remove_writer(self._bound[0].socket)
+        if self._stand_in is not None:
+            await self._stand_in.close()
+        self._let_go()
         try:
             for _ in range(STOP_DRAINS):
                 state = listener.drain()
@@ -232,6 +270,8 @@ class UdpEndpoint:
         except OSError as error:
             with contextlib.suppress(RuntimeError):  # the loop was closed before the endpoint
                 self._loop.call_soon_threadsafe(self._failed, error)
+        finally:
+            listener.abandon()
 
     def _failed(self, error: OSError) -> None:
         self.failure = error
