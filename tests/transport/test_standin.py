@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 
 import pytest
@@ -33,6 +34,21 @@ def test_a_loop_that_is_kept_keeps_no_download(run, serving, responder, body):
             with Peer(endpoint.address[1]) as peer:
                 assert await asyncio.to_thread(peer.download, "fw", 4) == body
                 assert not standing()
+
+    run(main())
+
+
+def test_who_stands_in_sleeps_while_nobody_asks(run, serving, responder):
+    """Some loops make a socket that they look after non-blocking: a thread would turn on it without a pause."""
+
+    async def main() -> None:
+        async with serving(responder) as endpoint:
+            [bound] = endpoint._bound
+            for _ in range(2):
+                with endpoint.stood_in():
+                    assert os.get_blocking(bound.socket.fileno())
+                    await asyncio.sleep(0)
+                await loop_serves()
 
     run(main())
 

@@ -47,7 +47,11 @@ class Coap(Section):
         5683, "UDP port of LwM2M and of package downloads; 0 takes a free one.", "", ge=0, le=65535
     )
     threads: int = setting(
-        0, "Native threads that serve blocks; 0 serves on the loop.", "threads", ge=0, le=64
+        0,
+        "Native threads that serve blocks; 0: the loop does, or a thread while the loop is busy.",
+        "threads",
+        ge=0,
+        le=64,
     )
     authority: str | None = setting(
         None, "host[:port] written into package URIs; without it, what is bound or this machine's name.", ""

@@ -37,6 +37,7 @@ class StandIn:
     ) -> None:
         """`let_go` and `take` are the loop's; `failed` is told on the loop that the socket is unusable."""
         self._listener = listener
+        self._bound = bound
         self._wake_fd = wake_fd
         self._let_go = let_go
         self._take = take
@@ -78,6 +79,7 @@ class StandIn:
 
     def _lend(self, loop: asyncio.AbstractEventLoop) -> None:
         self._let_go()
+        self._bound.setblocking(True)  # libuv has made it non-blocking, and the thread would spin
         self._ended.clear()
         self._listener.wake_fd = self._wake_fd
         self._listener.lend()
