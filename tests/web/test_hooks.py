@@ -79,6 +79,7 @@ def test_what_leads_nowhere_or_inside_is_refused(run, api):
             for url in (
                 "http://127.0.0.1:5683/",
                 "http://[::1]/",
+                "http://2130706433/",
                 "http://169.254.169.254/latest/meta-data",
                 "https://user:word@hooks.invalid/",
                 "ftp://hooks.invalid/",
