@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 
 from headgate.server import Server
+from headgate.store import tables
+from headgate.store.batch import Batch
 from headgate.upgrade.radio import Cell, Measurement, RadioClass
 from headgate.upgrade.task import Kind, Plan, State, Task
 from headgate.web.access import Scope
@@ -62,3 +64,29 @@ def settle(server: Server, row: dict[str, Any]) -> None:
     )
     stands = replace(made, state=State(row["state"]), radio=radio, queued_s=row["queued_s"])
     server._in.orchestrator.negotiator.admission.settle(stands)
+
+
+async def waiting(asked: Asked, hook_id: str, count: int, **said: object) -> None:
+    """Rows that wait for the hook, of which nobody has told it."""
+    batch = Batch()
+    for number in range(1, count + 1):
+        batch.put(
+            tables.outbox,
+            {
+                "hook_id": hook_id,
+                "number": number,
+                "event_id": f"e{number}",
+                "event": "task.ended",
+                "endpoint": "a" if number % 2 else "",
+                "campaign_id": "c",
+                "body": "{}",
+                "at_s": 1.0,
+                "since_s": 1.0,
+                "state": "dead",
+                "attempts": 3,
+                "error": "answered 500",
+            }
+            | said,
+        )
+    await asked.server._in.write(asked.server._in.database.commit, batch)
+    asked.server._in.orchestrator.announcements.hooks[hook_id].dead += count

@@ -94,6 +94,76 @@ def test_urls_that_no_hook_may_have(url):
         place_of(url, allow_private=True)
 
 
+NUMBERS = {  # as resolvers and browsers read them: inet_aton(3), and the URL standard's IPv4 parser
+    "0": "0.0.0.0",
+    "0.0.0.0": "0.0.0.0",
+    "0x0": "0.0.0.0",
+    "2130706433": "127.0.0.1",
+    "0x7f000001": "127.0.0.1",
+    "0X7F.1": "127.0.0.1",
+    "0x7f.0x0.0x0.0x1": "127.0.0.1",
+    "017700000001": "127.0.0.1",
+    "0177.0.0.1": "127.0.0.1",
+    "127.1": "127.0.0.1",
+    "127.0.1": "127.0.0.1",
+    "127.0.0.1": "127.0.0.1",
+    "127.0.0.1.": "127.0.0.1",
+    "127.1.": "127.0.0.1",
+    "127.0.0.01": "127.0.0.1",
+    "10.1": "10.0.0.1",
+    "167772161": "10.0.0.1",
+    "012.0.0.1": "10.0.0.1",
+    "192.168.257": "192.168.1.1",
+    "0xa9fea9fe": "169.254.169.254",
+    "2852039166": "169.254.169.254",
+    "0xe0.1": "224.0.0.1",
+    "[::]": "::",
+    "[0:0:0:0:0:0:0:1]": "::1",
+    "[::127.0.0.1]": "::7f00:1",
+    "[::ffff:127.0.0.1]": "::ffff:7f00:1",
+    "[::ffff:7f00:1]": "::ffff:7f00:1",
+    "[::ffff:0:127.0.0.1]": "::ffff:0:7f00:1",
+    "[0:0:0:0:0:FFFF:10.0.0.1]": "::ffff:a00:1",
+    "[64:ff9b::127.0.0.1]": "64:ff9b::7f00:1",
+    "[FE80::1]": "fe80::1",
+}
+
+
+@pytest.mark.parametrize("host", NUMBERS)
+def test_a_private_address_is_refused_however_it_is_written(host):
+    """When the hook is made, before anything is resolved; with a port and a path too."""
+    for url in (f"http://{host}", f"https://{host}:8443/hook?x=1"):
+        with pytest.raises(HookError, match=r"is not a public address|is no address that") as refused:
+            place_of(url, allow_private=False)
+        said = str(refused.value).removeprefix(f"{host}: ").partition(" ")[0]
+        assert ip_address(said) == ip_address(NUMBERS[host])
+
+
+@pytest.mark.parametrize("host", ["134744072", "0x8.8.8.8", "8.8.2056", "010.0.0.1", "8.8.8.8."])
+def test_a_public_address_is_written_as_four_numbers(host):
+    """Programs differ about what is written otherwise, and about what begins with a nought."""
+    for allowed in (False, True):
+        with pytest.raises(HookError, match="write it as four numbers"):
+            place_of(f"http://{host}/", allow_private=allowed)
+
+
+@pytest.mark.parametrize(
+    "host", ["1.2.3.4.5", "256.1.1.1", "4294967296", "0x", "08.1.1.1", "hook.1", "hook.0x7f"]
+)
+def test_no_name_ends_with_a_number(host):
+    """RFC 1123 section 2.1: the last label of a name is alphabetic."""
+    with pytest.raises(HookError, match="no name ends with a number"):
+        place_of(f"http://{host}/", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["1.hook.example", "0x7f.example", "127.0.0.1.nip.example", "hook1", "1e4", "abc"]
+)
+def test_names_that_have_numbers_in_them_are_names(host):
+    """What they mean is looked at when they are asked for."""
+    assert place_of(f"http://{host}/", allow_private=False).host == host
+
+
 def test_a_url_says_where_and_what():
     """The port is the scheme's where none is named; a query needs no slash before it."""
     place = place_of("https://hooks.example:8443/a/b?c=%20d", allow_private=False)

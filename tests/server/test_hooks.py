@@ -126,6 +126,24 @@ def test_a_receiver_that_is_down_misses_nothing(run, hooked):
     run(main())
 
 
+def test_when_the_next_attempt_is_due_is_told(run, hooked):
+    """After a failure, a pause from then; while nothing waits, never."""
+
+    async def main() -> None:
+        async def answer(request: Request) -> bytes:
+            return status(500)
+
+        async with HookReceiver(answer) as receiver, hooked(backoff_s=60.0, backoff_max_s=60.0) as server:
+            hook = await server.hooks.add(url=receiver.url, events=[Announced.TASK_ENDED])
+            assert server.hooks.status(hook.id).next_s is None
+            await campaign(server, ["a"])
+            await eventually(lambda: server.stats.hooks["failed"])
+            found = server.hooks.status(hook.id)
+            assert 30.0 <= found.next_s - found.failing_since_s <= 60.0
+
+    run(main())
+
+
 def test_a_receiver_that_answers_500_is_sent_the_same_again(run, hooked):
     """The same id and the same bytes, each attempt with its number; order per device is kept."""
 

@@ -76,6 +76,7 @@ def test_tokens_are_kept_as_digests_and_work_after_a_restart(run, api, tmp_path)
                 "name": "ci",
                 "scope": "operate",
                 "created_s": made["created_s"],
+                "used_s": None,
             } in listed
         kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
         assert secret.encode() not in kept
@@ -84,6 +85,8 @@ def test_tokens_are_kept_as_digests_and_work_after_a_restart(run, api, tmp_path)
             async with asked.client(None, Authorization=f"Bearer {secret}") as client:
                 assert (await client.get("/packages")).status_code == 200
             async with asked.client() as admin:
+                listed = {each["id"]: each for each in (await admin.get("/tokens")).json()["items"]}
+                assert listed[made["id"]]["used_s"] >= made["created_s"]
                 assert (await admin.delete(f"/tokens/{made['id']}")).status_code == 204
                 problem(await admin.delete(f"/tokens/{made['id']}"), 404)
             async with asked.client(None, Authorization=f"Bearer {secret}") as client:

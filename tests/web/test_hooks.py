@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-from headgate.store import tables
-from headgate.store.batch import Batch
 from headgate.web.access import Scope
-from web_asking import problem
+from web_asking import problem, waiting
 
 WANTED = {"url": "https://hooks.invalid/headgate", "events": ["task.ended", "campaign.ended"]}
-
-
-async def waiting(asked, hook_id: str, count: int, **said: object) -> None:
-    """Rows that wait for the hook, of which nobody has told it."""
-    batch = Batch()
-    for number in range(1, count + 1):
-        batch.put(
-            tables.outbox,
-            {
-                "hook_id": hook_id,
-                "number": number,
-                "event_id": f"e{number}",
-                "event": "task.ended",
-                "endpoint": "a" if number % 2 else "",
-                "campaign_id": "c",
-                "body": "{}",
-                "at_s": 1.0,
-                "since_s": 1.0,
-                "state": "dead",
-                "attempts": 3,
-                "error": "answered 500",
-            }
-            | said,
-        )
-    await asked.server._in.write(asked.server._in.database.commit, batch)
-    asked.server._in.orchestrator.announcements.hooks[hook_id].dead += count
 
 
 def test_a_hook_is_made_shown_and_removed(run, api, tmp_path):
@@ -79,6 +51,7 @@ def test_what_leads_nowhere_or_inside_is_refused(run, api):
             for url in (
                 "http://127.0.0.1:5683/",
                 "http://[::1]/",
+                "http://2130706433/",
                 "http://169.254.169.254/latest/meta-data",
                 "https://user:word@hooks.invalid/",
                 "ftp://hooks.invalid/",

@@ -107,6 +107,7 @@ def show_hook(
             column("dead"),
             column("lost"),
             instant("delivered", "delivered_s"),
+            instant("next", "next_s"),
             instant("failing since", "failing_since_s"),
             instant("overflowed", "overflowed_s"),
             column("error"),

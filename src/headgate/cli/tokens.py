@@ -30,7 +30,13 @@ def list_tokens(
     from headgate.cli.tables import column, instant, show_list
 
     with asked(url, token, data) as client:
-        columns = [column("id"), column("name"), column("scope"), instant("created", "created_s")]
+        columns = [
+            column("id"),
+            column("name"),
+            column("scope"),
+            instant("created", "created_s"),
+            instant("used", "used_s"),
+        ]
         show_list(client.pages(PATH, most=limit), columns, json=json)
 
 

@@ -77,6 +77,7 @@ class Tokens:
         self._max = tokens_max
         self._tokens: dict[str, Token] = {}  # by digest
         self._by_id: dict[str, Token] = {}
+        self._used_s: dict[str, float] = {}  # by id, since the start
         self._changing = asyncio.Lock()
 
     async def restore(self, reader: Reader) -> None:
@@ -95,12 +96,16 @@ class Tokens:
         return len(self._tokens)
 
     def find(self, secret: str) -> Token | None:
-        """The token with that secret."""
-        return self._tokens.get(digest(secret))
+        """The token with that secret, which is used by this."""
+        return self._used(self._tokens.get(digest(secret)))
 
     def of(self, token_id: str) -> Token | None:
-        """The token of that id; None where it was revoked."""
-        return self._by_id.get(token_id)
+        """The token of that id, which is used by this; None where it was revoked."""
+        return self._used(self._by_id.get(token_id))
+
+    def used_s(self, token: Token) -> float | None:
+        """When it was last used, None for not since the start."""
+        return self._used_s.get(token.id)
 
     def list(self) -> list[Token]:
         """All of them, by id."""
@@ -141,6 +146,12 @@ class Tokens:
             batch.delete(tables.tokens, (token_id,))
             await self._desk.write(batch)
             del self._tokens[key], self._by_id[token_id]
+            self._used_s.pop(token_id, None)
+
+    def _used(self, token: Token | None) -> Token | None:
+        if token is not None:
+            self._used_s[token.id] = self._desk.now()
+        return token
 
     def _keep(self, key: str, token: Token) -> None:
         self._tokens[key] = self._by_id[token.id] = token

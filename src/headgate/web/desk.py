@@ -110,6 +110,10 @@ class HookStatus(Protocol):
     def delivered_s(self) -> float | None:
         """When the last one succeeded, since the start."""
 
+    @property
+    def next_s(self) -> float | None:
+        """When the next one is due; None: nothing waits, or as many as may are under way."""
+
 
 class Operations(Protocol):
     """What operators ask for. All is stored on return; all raise StoreError."""

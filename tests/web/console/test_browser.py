@@ -24,8 +24,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from headgate.fleet.population import Population
 from headgate.fleet.runner import Fleet
 from headgate.server import Config, Server
+from headgate.upgrade.announcements import Announced
 from headgate.upgrade.stages import Size
-from headgate.upgrade.task import State
+from headgate.upgrade.task import State, Timers
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, POST
 
@@ -35,6 +36,7 @@ DEVICES = 40
 THEMES = ("light", "dark")
 HOSTILE = "<script>document.title='x'</script><img src=x onerror=alert(1)>"
 TURNED = "urn:dev:\u202egnp.\n<b>"
+RECEIVER = "https://ops.headgate.invalid/fleet/meters/told-of-every-task-that-ended?site=north"
 PATIENCE_MS = 20_000
 
 pytestmark = pytest.mark.skipif(
@@ -82,6 +84,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         store={"directory": data},
         http={"port": 0},
         limits={"class_0": 3, "class_1": 2},
+        hooks={"attempts_max": 1, "timeout_s": 1.0},
     )
     there, over = threading.Event(), asyncio.Event()
     found: list[Served] = []
@@ -90,6 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         async with Server(config) as server:
             http = await server.serve_http()
             package = await server.add_package(os.urandom(40_000), version="V2.0", name="meter firmware")
+            await server.hooks.add(url=RECEIVER, events=[Announced.TASK_ENDED, Announced.CAMPAIGN_ENDED])
             devices = Population(devices=DEVICES, cells=3, quirky=0, power_cuts=0, boot_within_s=1).make()
             campaign = await server.create_campaign(
                 name="meters, north",
@@ -289,6 +293,87 @@ def test_the_keyboard_reaches_everything(served, chromium):
 
 
 @pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_hook_is_added_and_removed(served, chromium, scripts, theme):
+    """By the keyboard: what is refused is told where it was typed, the secret is ready to be copied."""
+    with looking(served, chromium, java_script_enabled=scripts, color_scheme=theme) as page:
+        page.get_by_role("link", name="Web hooks").first.click()
+        url = page.get_by_label("URL")
+        url.fill("http://127.1:9000/hook")
+        page.get_by_role("checkbox", name="task.ended").focus()
+        page.keyboard.press("Space")
+        page.get_by_label("Secret").fill("a secret of my own")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("127.1: 127.0.0.1 is not a public address")
+        expect(url).to_be_focused()
+        expect(url).to_have_accessible_description(re.compile("127.0.0.1 is not a public address"))
+        expect(page.get_by_role("checkbox", name="task.ended")).to_be_checked()
+        expect(page.get_by_label("Secret")).to_have_value("a secret of my own")
+        picture(page, f"hooks-refused-{theme}")
+        url.fill(f"https://{theme}-{scripts}.hooks.invalid/headgate")
+        page.keyboard.press("Enter")
+        made = page.get_by_label("Secret shown this once")
+        expect(made).to_be_focused()
+        expect(made).to_have_value("a secret of my own")
+        assert page.url == f"{served.url}/hooks"
+        picture(page, f"hooks-made-{theme}")
+        page.get_by_role("link", name="I have kept it").press("Enter")
+        expect(page.get_by_text("a secret of my own")).to_have_count(0)
+        row = page.get_by_role("row", name=re.compile(f"{theme}-{scripts}.hooks"))
+        remove = row.locator("summary", has_text="Remove")
+        expect(remove).to_have_accessible_name(re.compile("^Remove https://"))
+        remove.press("Enter")
+        picture(page, f"hooks-remove-{theme}")
+        row.get_by_role("button", name="Remove it").press("Enter")
+        expect(page.get_by_role("status")).to_have_text("The web hook is removed.")
+        expect(row).to_have_count(0)
+
+
+def test_dead_letters_are_replayed(served, chromium):
+    """The list follows what becomes of them while one looks."""
+    served.begun("dead-1", "dead-2", "dead-3", "dead-4", "dead-5", timers=Timers(online_s=0.01))
+    with looking(served, chromium) as page:
+        page.goto(f"{served.url}/hooks")
+        row = page.get_by_role("row", name=re.compile("told-of-every-task"))
+        replay = row.locator("summary", has_text="Replay")
+        expect(replay).to_be_visible()
+        expect(row).to_contain_text("Failing")
+        replay.press("Enter")
+        picture(page, "hooks-replay")
+        row.get_by_role("button", name="Deliver them").press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("delivered after all")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_token_is_made_and_revoked(served, chromium, scripts):
+    """Who has logged in with it is told that he is logged out, and is."""
+    with looking(served, chromium, java_script_enabled=scripts) as page:
+        page.get_by_role("link", name="Tokens").first.click()
+        page.get_by_label("Name").fill(f"desk {scripts}")
+        page.get_by_role("radio", name="admin").check()
+        page.get_by_role("button", name="Make the token").click()
+        made = page.get_by_label("Token shown this once")
+        expect(made).to_be_focused()
+        secret = made.input_value()
+        picture(page, "tokens-made")
+        page.get_by_role("link", name="I have kept it").click()
+        assert secret not in page.content()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Token").fill(secret)
+        page.get_by_role("button", name="Log in").click()
+        page.goto(f"{served.url}/tokens")
+        row = page.get_by_role("row", name=f"desk {scripts}")
+        expect(row).to_contain_text("this login")
+        row.locator("summary", has_text="Revoke").press("Enter")
+        expect(row).to_contain_text("you are logged out")
+        picture(page, "tokens-revoke")
+        row.get_by_role("button", name="Revoke it").press("Enter")
+        page.wait_for_url(f"{served.url}/login")
+        page.goto(f"{served.url}/tokens")
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
 def test_pictures(served, chromium, theme):
     """Of every kind of page, kept for people to look at; none is wider than the window."""
     pages = {
@@ -300,6 +385,8 @@ def test_pictures(served, chromium, theme):
         "devices": "/devices",
         "device": "/devices/urn%3Adev%3Aheadgate-00000",
         "packages": "/packages",
+        "hooks": "/hooks",
+        "tokens": "/tokens",
         "settings": "/settings",
         "api": "/docs",
     }
@@ -308,3 +395,16 @@ def test_pictures(served, chromium, theme):
             page.goto(served.url + path)
             picture(page, f"{name}-{theme}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_a_narrow_window_shows_what_is_to_be_confirmed(served, chromium):
+    """Tables scroll by themselves, the page does not; what asks is seen as a whole."""
+    with looking(served, chromium) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        for name, act in (("hooks", "Remove it"), ("tokens", "Revoke it")):
+            page.goto(f"{served.url}/{name}")
+            page.locator("summary.danger").first.press("Enter")
+            button = page.get_by_role("button", name=act).first
+            expect(button).to_be_in_viewport(ratio=1)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            picture(page, f"{name}-narrow")

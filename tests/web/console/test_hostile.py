@@ -28,7 +28,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_hostile_name_is_text_wherever_it_stands(run, api, name):
-    """A device, its labels and version, a campaign: in lists, on its page, and in links to it."""
+    """A device, its labels and version, a campaign, a token: in lists, on its page, and in links to it."""
 
     async def main() -> None:
         async with api() as asked, logged_in(asked) as client, asked.client() as admin:
@@ -36,7 +36,16 @@ def test_a_hostile_name_is_text_wherever_it_stands(run, api, name):
             pid = (await add(admin, name=name, product=name))["pid"]
             wanted = {"name": name, "package": pid, "targets": {"endpoints": [name]}}
             campaign = (await admin.post("/campaigns", json=wanted)).json()["id"]
-            paths = ["/", "/campaigns", f"/campaigns/{campaign}", "/devices", "/packages", "/campaigns/new"]
+            assert (await admin.post("/tokens", json={"name": name, "scope": "read"})).status_code == 201
+            paths = [
+                "/",
+                "/tokens",
+                "/campaigns",
+                f"/campaigns/{campaign}",
+                "/devices",
+                "/packages",
+                "/campaigns/new",
+            ]
             for path in [*paths, device_url(name)]:
                 answer = await client.get(path)
                 assert plain(name) in re.sub(r"\s+", " ", shown(answer)), path

@@ -164,3 +164,22 @@ def test_viewers_are_let_go_when_the_server_ends(run, api):
             assert [piece async for piece in pieces] == []
 
     run(main())
+
+
+def test_who_may_more_is_shown_more(run, api):
+    """An operator is not sent the part of a page that was rendered for an administrator."""
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as admin:
+            wanted = {"url": "https://hooks.invalid/", "events": ["task.ended"]}
+            assert (await admin.post("/hooks", json=wanted)).status_code == 201
+            async with (
+                looking(asked, "/hooks") as first,
+                looking(asked, "/hooks", scope=Scope.OPERATE) as second,
+                looking(asked, "/hooks", scope=Scope.READ) as third,
+            ):
+                said = [parts(await change(each))["live_hooks"] for each in (first, second, third)]
+                assert ["/remove" in each for each in said] == [True, False, False]
+                assert ["Acts" in each for each in said] == [True, True, False]
+
+    run(main())

@@ -10,8 +10,9 @@ from web_asking import add
 from web_browsing import browser, logged_in, registered, shown
 
 PAGES = ("/", "/?span=day", "/campaigns", "/campaigns/new", "/cells", "/cells/460-00-1A2B", "/devices")
-PAGES += ("/packages", "/settings", "/docs")
+PAGES += ("/packages", "/hooks", "/tokens", "/settings", "/docs")
 FILLED = {"campaign_id": "c0ffee", "task_id": "t", "endpoint": "e", "pid": "0" * 16, "cell": "1A2B"}
+FILLED |= {"hook_id": "none", "token_id": "none"}
 
 
 def url(path: str) -> str:
@@ -123,9 +124,11 @@ def test_who_may_only_read_sees_no_buttons(run, api):
                         posts += page.count('href="/campaigns/new')
                     assert bool(posts) is forms
                     assert (await client.get("/campaigns/new")).status_code == (200 if forms else 403)
-            async with logged_in(asked, Scope.READ) as client:
-                for act in asked.web._site.acts():
-                    assert (await client.post(url(act.path))).status_code == 403, act.path
+            for scope in (Scope.READ, Scope.OPERATE):
+                async with logged_in(asked, scope) as client:
+                    for act in asked.web._site.acts():
+                        if not scope.contains(act.scope):
+                            assert (await client.post(url(act.path))).status_code == 403, act.path
 
     run(main())
 

@@ -8,8 +8,10 @@ a name server in between.
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NoReturn
 
 from headgate.errors import HookError
 
@@ -21,6 +23,7 @@ URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<target>(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?)"
 )
+NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
 PORTS = {"http": 80, "https": 443}
 NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 # Which the standard library takes for public, here or in some of its versions.
@@ -78,6 +81,8 @@ def place_of(url: str, *, allow_private: bool) -> Place:
         raise HookError(f"{host} is no IPv6 address")
     if address is not None:
         check(address, allow_private=allow_private)
+    elif NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        refuse_numbers(host, allow_private=allow_private)
     target = found["target"]
     return Place(
         scheme=found["scheme"],
@@ -94,6 +99,23 @@ def address_of(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def refuse_numbers(host: str, *, allow_private: bool) -> NoReturn:
+    """Raises HookError for a host that ends with a number and is no address as addresses are written.
+
+    Resolvers take `2130706433`, `0x7f.1` and `127.1` for 127.0.0.1, and not all of them agree on `010.0.0.1`.
+    No name is refused by this: the last label of one is alphabetic (RFC 1123 section 2.1).
+    """
+    try:
+        address = IPv4Address(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        raise HookError(f"{host} is no IPv4 address, and no name ends with a number") from None
+    try:
+        check(address, allow_private=allow_private)
+    except HookError as error:
+        raise HookError(f"{host}: {error}") from None
+    raise HookError(f"{host} is {address} to some, and other addresses to others: write it as four numbers")
 
 
 def check(address: Address, *, allow_private: bool) -> None:

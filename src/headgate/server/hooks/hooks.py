@@ -63,6 +63,7 @@ class HookStatus:
     failing_since_s: float | None
     error: str | None
     delivered_s: float | None
+    next_s: float | None
 
 
 class Hooks:
@@ -152,12 +153,13 @@ class Hooks:
         teller = self._tellers.get(hook_id)
         if teller is None:
             refused = self._refused.get(hook_id)
-            return HookStatus(hook=hook, failing_since_s=None, error=refused, delivered_s=None)
+            return HookStatus(hook=hook, failing_since_s=None, error=refused, delivered_s=None, next_s=None)
         return HookStatus(
             hook=hook,
             failing_since_s=teller.failing_since_s,
             error=teller.error,
             delivered_s=teller.delivered_s,
+            next_s=teller.next_s,
         )
 
     async def add(self, *, url: str, events: Iterable[Announced], secret: str | None = None) -> Hook:

@@ -87,6 +87,11 @@ class Teller:
         self._behind = True
         self._anew = False
 
+    @property
+    def next_s(self) -> float | None:
+        """When the next attempt is due, perhaps a time that is past; None: not before something happens."""
+        return self._outgoing.next_s()
+
     def told(self, rows: Sequence[Row]) -> None:
         """Rows of this hook were committed."""
         self._newest = rows[-1]["number"]

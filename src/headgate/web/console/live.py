@@ -24,6 +24,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from headgate.errors import HeadgateError
+from headgate.web.access import Scope
 from headgate.web.console.pages import Question, View
 from headgate.web.office import Office
 from headgate.web.problems import Problem
@@ -81,7 +82,7 @@ class Live:
     def __init__(self, office: Office, render: Render) -> None:
         self._office = office
         self._render = render
-        self._topics: dict[tuple[str, tuple[tuple[str, str], ...], bool], Topic] = {}
+        self._topics: dict[tuple[str, tuple[tuple[str, str], ...], Scope], Topic] = {}
         self._some = asyncio.Event()
         self.renders = 0
 
@@ -125,7 +126,7 @@ class Live:
         office = self._office
         if office.metrics.viewers >= office.settings.viewers_max:
             return
-        key = (question.path, tuple(sorted(question.query.items())), question.operates)
+        key = (question.path, tuple(sorted(question.query.items())), question.token.scope)
         topic = self._topics.setdefault(key, Topic(view=view, question=question))
         topic.viewers += 1
         office.metrics.viewers += 1

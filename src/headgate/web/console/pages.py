@@ -33,6 +33,11 @@ class Question:
         """Whether he may do more than look."""
         return self.token.scope.contains(Scope.OPERATE)
 
+    @property
+    def administers(self) -> bool:
+        """Whether he may do everything."""
+        return self.token.scope.contains(Scope.ADMIN)
+
     def said(self, name: str) -> str | None:
         """A parameter of the URL, None where it is missing or empty, as a form sends what is left out."""
         return self.query.get(name) or None

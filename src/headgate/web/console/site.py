@@ -25,6 +25,7 @@ from headgate.web.console.campaigns import CampaignPages
 from headgate.web.console.cells import CellPages
 from headgate.web.console.devices import DevicePages
 from headgate.web.console.headers import HEADERS, NOT_KEPT
+from headgate.web.console.hooks import HookPages
 from headgate.web.console.live import Live
 from headgate.web.console.login import Login
 from headgate.web.console.overview import Overview
@@ -34,6 +35,7 @@ from headgate.web.console.reference import Reference
 from headgate.web.console.sessions import COOKIE, Session, Sessions
 from headgate.web.console.settings import SettingsPage
 from headgate.web.console.static import Static
+from headgate.web.console.tokens import TokenPages
 from headgate.web.console.wizard import Wizard
 from headgate.web.office import Office
 from headgate.web.problems import Problem, problem_of, title_of
@@ -63,6 +65,8 @@ class Site:
         self._campaigns = CampaignPages(office)
         self._devices = DevicePages(office)
         self._packages = PackagePages(office)
+        self._hooks = HookPages(office)
+        self._tokens = TokenPages(office)
         self._wizard = Wizard(office)
         self.asgi: ASGIApp = self._built()
 
@@ -88,6 +92,8 @@ class Site:
             *CellPages(office).views(),
             *self._devices.views(),
             *self._packages.views(),
+            *self._hooks.views(),
+            *self._tokens.views(),
             *SettingsPage(office).views(),
         ]
 
@@ -98,6 +104,8 @@ class Site:
             *self._campaigns.acts(),
             *self._devices.acts(),
             *self._packages.acts(),
+            *self._hooks.acts(),
+            *self._tokens.acts(),
         ]
 
     def _built(self) -> ASGIApp:
@@ -190,6 +198,8 @@ class Site:
                 return RedirectResponse(act.back(question), 303, NOT_KEPT)
             if isinstance(done, Shown):
                 return self._page(done.template, done.context, question, session, status=done.status)
+            if self.sessions.find(request.cookies.get(COOKIE)) is None:
+                return self._left()  # he has revoked the token that he came with
             session.said = ("done", done.said)
             return RedirectResponse(done.to, 303, NOT_KEPT)
 
@@ -217,6 +227,9 @@ class Site:
     async def _log_out(self, request: Request) -> Response:
         guard.same_origin(request)
         self.sessions.end(request.cookies.get(COOKIE))
+        return self._left()
+
+    def _left(self) -> Response:
         answer = RedirectResponse("/login", 303, NOT_KEPT)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
         return answer

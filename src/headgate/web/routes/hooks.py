@@ -54,6 +54,9 @@ class Hook(BaseModel):
     failing_since_s: float | None = Field(description="Since when no delivery has succeeded.")
     error: str | None = Field(description="Of the last attempt since the start; null where it succeeded.")
     delivered_s: float | None = Field(description="When the last one succeeded, since the start.")
+    next_s: float | None = Field(
+        description="When the next one is due; null: nothing waits, or as many as may are under way."
+    )
 
 
 class NewHook(Hook):
@@ -104,6 +107,7 @@ def hook_of(status: HookStatus) -> dict[str, Any]:
         "failing_since_s": status.failing_since_s,
         "error": status.error,
         "delivered_s": status.delivered_s,
+        "next_s": status.next_s,
     }
 
 

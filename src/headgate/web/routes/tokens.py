@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from headgate.web.access import Scope, Token, new_secret
+from headgate.web.access import Scope, Token, Tokens, new_secret
 from headgate.web.office import Office
 from headgate.web.paging import After, Limit, Page, Text, paged
 from headgate.web.table import Route
@@ -30,6 +30,7 @@ class TokenInfo(BaseModel):
     name: str
     scope: Scope
     created_s: float
+    used_s: float | None = Field(description="When it was last used; null: not since the server was started.")
 
 
 class NewToken(TokenInfo):
@@ -38,13 +39,14 @@ class NewToken(TokenInfo):
     token: str
 
 
-def info(token: Token) -> dict[str, object]:
+def info(token: Token, tokens: Tokens) -> dict[str, object]:
     """The fields of a token."""
     return {
         "id": token.id,
         "name": token.name,
         "scope": token.scope,
         "created_s": token.created_s,
+        "used_s": tokens.used_s(token),
     }
 
 
@@ -84,7 +86,7 @@ class TokenRoutes:
         return paged(
             tokens[: limit + 1],
             limit,
-            lambda each: TokenInfo.model_validate(info(each)),
+            lambda each: TokenInfo.model_validate(info(each, self._office.tokens)),
             lambda each: each.id,
         )
 
@@ -92,7 +94,7 @@ class TokenRoutes:
         """Make a token. The answer is the only place where it is ever shown."""
         secret = new_secret()
         token = await self._office.tokens.add(wanted.name, wanted.scope, secret)
-        made = NewToken.model_validate({**info(token), "token": secret})
+        made = NewToken.model_validate({**info(token, self._office.tokens), "token": secret})
         headers = {"Location": f"{request.url.path}/{token.id}", "Cache-Control": "no-store"}
         return JSONResponse(made.model_dump(mode="json"), 201, headers)
 
