@@ -216,7 +216,7 @@ def test_a_server_that_ends_while_it_makes_a_campaign(run, server_of, data, wait
                 )
                 await eventually(lambda: server.stats.tasks)
             else:
-                await server.begin_campaign(name="c", package=package.pid, endpoints=endpoints)
+                await server.create_campaign(name="c", package=package.pid, endpoints=endpoints, made=False)
         if waited:
             with pytest.raises(RuntimeError, match=r"(?i)the server"):
                 await making

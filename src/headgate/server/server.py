@@ -213,8 +213,12 @@ class Server:
         start_s: float | None = None,
         windows: Windows | None = None,
         source_versions: Iterable[str] | None = None,
+        made: bool = True,
     ) -> Campaign:
-        """A task for each of these devices, whether they have registered yet or not; all stored on return.
+        """A task for each of these devices, whether they have registered yet or not.
+
+        Stored on return are all tasks; where `made` is False the campaign and its list alone, and the tasks
+        follow.
 
         `package` is a PID. Without `retry` and `timers` the configured ones hold. `stages` are sizes, in the
         order of the list; what they leave over is a last stage. `gate` is that of stages without their own.
@@ -223,46 +227,6 @@ class Server:
 
         Where the server ends meanwhile it raises RuntimeError. The campaign may be stored by then: the next
         server on the data directory goes on making it, and lets it begin.
-        """
-        campaign = await self.begin_campaign(
-            name=name,
-            package=package,
-            endpoints=endpoints,
-            retry=retry,
-            timers=timers,
-            skip_same_package=skip_same_package,
-            automatic_upgrade=automatic_upgrade,
-            stages=stages,
-            gate=gate,
-            confirm=confirm,
-            start_s=start_s,
-            windows=windows,
-            source_versions=source_versions,
-        )
-        return (await self._watched.made(campaign.id)).campaign
-
-    async def begin_campaign(
-        self,
-        *,
-        name: str,
-        package: bytes,
-        endpoints: Sequence[str],
-        retry: RetryPolicy | None = None,
-        timers: Timers | None = None,
-        skip_same_package: bool = False,
-        automatic_upgrade: bool = False,
-        stages: Sequence[Size] = (),
-        gate: Gate | None = None,
-        confirm: Confirm = Confirm.NONE,
-        start_s: float | None = None,
-        windows: Windows | None = None,
-        source_versions: Iterable[str] | None = None,
-        request: Mapping[str, Any] | None = None,
-    ) -> Campaign:
-        """The same, but stored on return are the campaign and its list, while its tasks are still being made.
-
-        Those that a server has not made when it ends are made by the next one.
-        `request` is a row of `requests` that is stored with it, and names it.
         """
         draft = Draft(
             name=name,
@@ -279,7 +243,8 @@ class Server:
             windows=windows,
             source_versions=source_versions,
         )
-        return await self._in.operations.begin(draft, request)
+        campaign = await self._in.operations.begin(draft)
+        return (await self._watched.made(campaign.id)).campaign if made else campaign
 
     async def pause_campaign(self, campaign_id: str, *, reason: str = "", by: str = "") -> None:
         """Begin nothing of a campaign any more, and give nobody a slot; who holds one goes on to its end.
