@@ -39,7 +39,7 @@ def test_a_loop_that_is_kept_keeps_no_download(run, serving, responder, body):
 
 
 def test_who_stands_in_sleeps_while_nobody_asks(run, serving, responder):
-    """Some loops make a socket that they look after non-blocking: a thread would turn on it and never sleep."""
+    """Some loops make a socket that they look after non-blocking: a thread would spin on it."""
 
     async def main() -> None:
         async with serving(responder) as endpoint:
