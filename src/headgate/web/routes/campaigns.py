@@ -77,15 +77,6 @@ class CampaignRoutes:
                 problems=(404,),
                 responses=ETAG,
             ),
-            Route(
-                method="POST",
-                path=f"{ONE}/stop",
-                call=self.stop_campaign,
-                scope=Scope.OPERATE,
-                answers=CampaignStatus,
-                problems=(404, 409, 507),
-                responses=ETAG,
-            ),
         ]
 
     async def list_campaigns(self, after: After = None, limit: Limit = 100) -> Page[Campaign]:
@@ -188,13 +179,6 @@ class CampaignRoutes:
         status = await self.show_campaign(campaign_id)
         place = {"Location": f"{request.url.path}/{campaign_id}"}
         return JSONResponse(status.model_dump(mode="json"), 201, place)
-
-    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
-        """Cancel what is left of a campaign. Problem 409 where it is through."""
-        await self.show_campaign(campaign_id)
-        if not await self._office.desk.operations.stop(campaign_id, caller.name):
-            raise Problem(409, f"campaign {campaign_id} is through already")
-        return await self.get_campaign(campaign_id)
 
     # -- how --
 
