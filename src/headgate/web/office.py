@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headgate.web.access import Tokens
 from headgate.web.desk import Desk
+from headgate.web.forecasting import Forecasts
 from headgate.web.history import History
 from headgate.web.metrics import Metrics
 from headgate.web.reading import Reader
@@ -28,3 +29,4 @@ class Office:
     tail: Tail
     metrics: Metrics
     history: History
+    forecasts: Forecasts

@@ -19,7 +19,7 @@ from headgate.upgrade.task import Timers
 from headgate.web.access import Scope
 from headgate.web.campaigning import Campaign, CampaignStatus, CampaignWanted, DryRun, campaign, policy_of
 from headgate.web.choosing import Targets
-from headgate.web.forecasting import Assumed, FailuresSaid, Forecasts, Interval, LossSaid
+from headgate.web.forecasting import Assumed, FailuresSaid, Interval, LossSaid
 from headgate.web.gate import Caller
 from headgate.web.office import Office
 from headgate.web.paging import After, Limit, Page, Text, paged
@@ -49,7 +49,6 @@ class CampaignRoutes:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._forecasts = Forecasts(office)
 
     def table(self) -> list[Route]:
         """What can be asked for."""
@@ -220,7 +219,7 @@ class CampaignRoutes:
         stages = [stage.devices for stage in sized(sizes_of(wanted.stages, count), count)]
         forecast = None
         if after is None:
-            forecast = await self._forecasts.of(
+            forecast = await office.forecasts.of(
                 found,
                 stages,
                 package=wanted.package,
