@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from headgate.web.access import Tokens
 from headgate.web.desk import Desk
@@ -30,3 +31,5 @@ class Office:
     metrics: Metrics
     history: History
     forecasts: Forecasts
+    labelling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Labels are read, compared and replaced by one at a time."""
