@@ -125,6 +125,56 @@ def test_a_policy_is_written_shown_and_changed(operator, pid):
     assert "through" in operator.refused(*edit, "--name", "m", code=1)
 
 
+def test_a_stage_has_a_gate_of_its_own_and_a_campaign_its_timers(operator, pid):
+    """Both are shown as they are written; what a gate leaves out is as for the other stages."""
+    policy = (
+        *("--stage", "1:success=100%,minimum-executed=1", "--stage", "1"),
+        *("--gate-success", "90%", "--error-threshold", "20%", "--start", "+1h"),
+        *("--timer", "online=7d", "--timer", "download-start=90"),
+    )
+    campaign = created(operator, pid, "--all", *policy)
+    shown = operator.get("campaign", "show", campaign, "--json").json
+    gates = [each["gate"] for each in shown["stages"]]
+    assert gates[0] == {"success": 1.0, "error_threshold": 0.2, "minimum_executed": 1}
+    assert gates[1] == gates[2] == shown["gate"]
+    assert shown["gate"] == {"success": 0.9, "error_threshold": 0.2, "minimum_executed": 20}
+    assert (shown["timers"]["online_s"], shown["timers"]["download_start_s"]) == (7 * 86_400.0, 90.0)
+    fields = operator.get("campaign", "show", campaign).fields
+    (timers,) = [each[1] for each in fields if each[0] == "timers"]
+    assert timers.startswith("online=7d, version=3m, radio=3m, download-start=90s, ")
+    (said,) = [each[1] for each in fields if each[0] == "gate"]
+    assert said == (
+        "success 90 %, error threshold 20 %, minimum executed 20; "
+        "stage 1: success 100 %, error threshold 20 %, minimum executed 1"
+    )
+    operator.get("campaign", "stop", campaign, "--yes")
+
+
+def test_what_is_written_wrongly_is_told_with_how_it_is_written(operator, pid):
+    """One line each, which names the option; what only the server can judge is its line."""
+    create = ("campaign", "create", "--package", pid, "--all", "--yes")
+    for option, text, wanted in (
+        ("--stage", "1%:sucess=9%", "error-threshold="),
+        ("--stage", "1%:success=95", "such as 95% or 0.95"),
+        ("--timer", "onlin=1h", "download-start"),
+        ("--timer", "online=soon", "--timer online is a duration"),
+        ("--timer", "download=1m", "download_start_s lies within download_s"),
+        ("--report-interval", "1s", "from 1m"),
+        ("--loss", "2", "--loss is a share"),
+        ("--failures", "1%", "--dry-run"),
+    ):
+        assert wanted in operator.refused(*create, option, text, code=2)
+
+
+def test_a_forecast_assumes_what_is_said(operator, pid):
+    """Losses, failures and how often devices report; the objects are those of any dry run."""
+    dry = ("campaign", "create", "--package", pid, "--all", "--dry-run", "--json")
+    said = operator.get(*dry, "--failures", "100%", "--loss", "10%", "--report-interval", "15m").jsons[0]
+    assert said["forecast"]["lost"]["failed"] == 4
+    assert any("10 %" in each or "0.1" in each for each in said["forecast"]["assumptions"])
+    assert said.keys() == operator.get(*dry).jsons[0].keys()
+
+
 def test_nobody_upgrades_a_fleet_by_leaving_something_out(operator, pid, tmp_path):
     """Without a terminal --yes is needed; devices are named in exactly one way."""
     create = ("campaign", "create", "--package", pid)
@@ -149,6 +199,8 @@ def test_a_question_is_asked_on_a_terminal(operator, pid, monkeypatch):
     assert said.code == 1
     assert "Upgrade 3 devices to V2?" in said.err
     assert "nothing was made" in said.err
+    nobody = ("campaign", "create", "--package", pid, "--product", "none")
+    assert "nobody to upgrade" in operator.refused(*nobody, code=2)
     said = operator.get("campaign", "create", "--package", pid, "--endpoint", "q", stdin="y\n")
     assert len(said.lines) == 1
     assert said.out == said.out.strip() + "\n"
@@ -174,6 +226,8 @@ def test_a_report_is_written_where_it_is_wanted(operator, pid, tmp_path: Path):
     """To a file, to standard output, or as numbers; a file that cannot be written is told in a line."""
     campaign = created(operator, pid, "--endpoint", "r")
     operator.get("campaign", "stop", campaign, "--yes")
+    show = ("campaign", "show", campaign, "--json")
+    until(lambda: operator.get(*show).json["ended_s"] is not None)  # its task is cancelled a little later
     report = ("campaign", "report", campaign)
     page = operator.get(*report, "-o", "-").out
     assert page.rstrip().endswith("</html>")

@@ -40,6 +40,17 @@ def test_every_setting_is_shown_with_its_origin(operator, tmp_path, monkeypatch)
     assert lines["radio.rsrp_dbm"][1] == "-112.0, -122.0, -132.0"
 
 
+def test_some_settings_are_shown(operator):
+    """By their names, or all of a section; what is none is told with what may have been meant."""
+    said = operator.get("config", "show", "limits.class_1", "coap")
+    keys = [fields[0] for fields in said.fields]
+    assert {key.partition(".")[0] for key in keys} == {"coap", "limits"}
+    assert keys.count("coap.port") == keys.count("limits.class_1") == 1
+    assert "limits.class_2" not in keys
+    assert "did you mean coap.port?" in operator.refused("config", "show", "coap.prot", code=2)
+    assert "sections are" in operator.refused("config", "show", "42", code=2)
+
+
 def test_a_password_is_masked(operator):
     """In lines as in JSON."""
     url = "postgresql://headgate:s3cr@t@db.example/headgate"

@@ -74,7 +74,10 @@ def test_ports_that_others_have_fail(folder):
         ports = (udp.getsockname()[1], tcp.getsockname()[1])
         findings = found(folder, "--port", ports[0], "--http-port", ports[1], code=1)
     assert levels(findings, f"UDP port {ports[0]}", f"TCP port {ports[1]}") == ["fail", "fail"]
-    assert "is taken" in findings[f"UDP port {ports[0]}"]["said"]
+    assert findings[f"UDP port {ports[0]}"]["said"] == "is taken"
+    tcp_said = findings[f"TCP port {ports[1]}"]
+    assert tcp_said["said"] == "cannot be used: Address already in use"
+    assert tcp_said["advice"] == "stop what listens there, or set http.host and http.port"
 
 
 def test_a_database_of_a_newer_version_fails(folder):

@@ -131,10 +131,15 @@ class Campaign(Scripted):
         await writer.wait_closed()
 
 
-def watched(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *looks: dict[str, Any] | None) -> int:
+def watched(
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    *looks: dict[str, Any] | None,
+    at_least_every_s: float = 0.01,
+) -> int:
     """The exit code of a watch that sees this."""
     monkeypatch.setattr(watch, "AT_MOST_EVERY_S", 0.01)
-    monkeypatch.setattr(watch, "AT_LEAST_EVERY_S", 0.01)
+    monkeypatch.setattr(watch, "AT_LEAST_EVERY_S", at_least_every_s)
 
     async def main() -> int:
         async with Campaign(*looks) as url:
@@ -155,6 +160,13 @@ def test_a_restart_of_the_server_is_waited_for(run, monkeypatch, capsys):
         "ended: 2 of 2 devices through, 2 succeeded",
     ]
     assert said.err.count("it is waited for") == 1
+
+
+def test_a_server_that_goes_is_noticed_at_once(run, monkeypatch, capsys):
+    """By the connection that follows its events, not when one looks next anyway."""
+    looks = (status("running", created=2), None, status("ended", ended=True, success=2))
+    assert watched(run, monkeypatch, *looks, at_least_every_s=3600.0) == 0
+    assert "it is waited for" in capsys.readouterr().err
 
 
 def test_a_campaign_that_is_stopped_is_watched_until_its_tasks_are_cancelled(run, monkeypatch, capsys):

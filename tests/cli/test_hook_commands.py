@@ -31,6 +31,9 @@ def test_a_hook_that_is_none_is_wrong_usage(operator):
     """The message names the events that there are, and who may be told."""
     said = operator.refused("hook", "add", TARGET, "--event", "melted", code=2)
     assert "campaign.paused" in said
+    assert "stage.held" in said  # the last one: the list is whole
+    said = operator.refused("hook", "add", "hooks.example", "--event", "task.ended", code=2)
+    assert "URL is https://" in said
     said = operator.refused("hook", "add", "http://127.0.0.1:9/", "--event", "task.ended", code=2)
     assert "not a public address" in said
     assert operator.say("hook", "add", TARGET).code == 2

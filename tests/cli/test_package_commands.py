@@ -80,4 +80,5 @@ def test_tokens_are_shown_once_and_taken_away(operator):
     said = operator.refused("device", "list", "--token", made["token"], code=1)
     assert "no such token" in said
     assert "HEADGATE_TOKEN" in said
+    assert "it is empty" in operator.refused("token", "add", " ", code=2)
     assert "last admin token" in operator.refused("token", "remove", listed["first"]["id"], code=1)

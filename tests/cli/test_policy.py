@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from headgate.cli import policy
 from headgate.cli.saying import CommandError
 from headgate.upgrade.failure import Failure
+from headgate.upgrade.task import Timers
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,25 @@ from headgate.upgrade.failure import Failure
         (policy.stage_of, "101%"),
         (policy.stage_of, "nan%"),
         (policy.stage_of, "1.5"),
+        (policy.stage_of, "1%:"),
+        (policy.stage_of, ":success=95%"),
+        (policy.stage_of, "1%:success"),
+        (policy.stage_of, "1%:success=95"),
+        (policy.stage_of, "1%:success=95%,"),
+        (policy.stage_of, "1%:success=95%,success=95%"),
+        (policy.stage_of, "1%:minimum-executed=0"),
+        (policy.stage_of, "1%:minimum-executed=50%"),
+        (policy.stage_of, "1%:melts=1%"),
+        (lambda text: policy.timers_of([text]), ""),
+        (lambda text: policy.timers_of([text]), "online"),
+        (lambda text: policy.timers_of([text]), "online="),
+        (lambda text: policy.timers_of([text]), "online=0"),
+        (lambda text: policy.timers_of([text]), "online=367d"),
+        (lambda text: policy.timers_of([text]), "offline=1h"),
+        (lambda text: policy.assumed_of(text, None, None), "59"),
+        (lambda text: policy.assumed_of(text, None, None), "367d"),
+        (lambda text: policy.assumed_of(None, text, None), "51%"),
+        (lambda text: policy.assumed_of(None, None, text), "101%"),
         (policy.window_of, ""),
         (policy.window_of, "22:00"),
         (policy.window_of, "24:00-06:00"),
@@ -68,6 +89,10 @@ def test_any_text_is_understood_or_refused(text):
         lambda text: policy.retry_of([f"any={text}"]),
         lambda text: policy.start_of(text, "UTC", 0.0),
         lambda text: policy.share_of(text, "it"),
+        lambda text: policy.stage_of(f"1%:{text}"),
+        lambda text: policy.timers_of([text]),
+        lambda text: policy.timers_of([f"online={text}"]),
+        lambda text: policy.assumed_of(text, text, text),
     ):
         with suppress(CommandError):
             parse(text)
@@ -86,6 +111,24 @@ def test_the_later_rule_for_a_cause_holds():
     assert len(rules) == len(Failure)
     assert rules["Invalid URI"] == {"failure": "Invalid URI", "count": 3, "interval_s": 0.0}
     assert rules["Task Conflict"] == {"failure": "Task Conflict", "count": 1, "interval_s": 3600.0}
+
+
+@pytest.mark.parametrize("timer", fields(Timers), ids=lambda timer: timer.name)
+def test_every_timer_has_a_short_name_and_that_of_the_settings(timer):
+    """One word, or as `timers.online_s` has it."""
+    word = timer.name.removesuffix("_s").replace("_", "-")
+    for name in (word, timer.name):
+        assert policy.timers_of([f"{name}=90m"]) == {timer.name: 5400.0}
+
+
+def test_what_a_gate_of_a_stage_leaves_out_is_as_for_all():
+    """A stage without one has none of its own; of two timers for a step the later holds."""
+    gate = {"success": 0.95, "error_threshold": 0.1}
+    assert policy.stages_of(["1%:error-threshold=0", "5"], gate) == [
+        {"percent": 1.0, "gate": {"success": 0.95, "error_threshold": 0.0}},
+        {"count": 5},
+    ]
+    assert policy.timers_of(["online=1h", "online=2h"]) == {"online_s": 7200.0}
 
 
 def test_days_are_ranges_and_lists():

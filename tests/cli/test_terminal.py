@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
+from rich.console import Console
 
 from cli_asking import Operator, register
 from headgate.cli import status
+from headgate.cli.options import confirmed
 from headgate.upgrade.failure import Failure
 
 HEAVY = (
@@ -27,14 +31,17 @@ HEAVY = (
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_terminal(operator: Operator, *arguments: object, stdin: str = "") -> tuple[int, str]:
-    """The exit code of a command that has a terminal of 100 columns, and what is drawn there."""
+def on_terminal(
+    operator: Operator, *arguments: object, stdin: str = "", columns: int = 100, **more: str
+) -> tuple[int, str]:
+    """The exit code of a command that has a terminal of so many columns, and what is drawn there."""
     ours, theirs = pty.openpty()
     environment = os.environ | {
         "HEADGATE_URL": operator.url,
         "HEADGATE_TOKEN": operator.token,
-        "COLUMNS": "100",
+        "COLUMNS": str(columns),
         "TERM": "xterm",
+        **more,
     }
     command = [sys.executable, "-m", "headgate", *map(str, arguments)]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
@@ -89,6 +96,59 @@ def test_a_campaign_is_asked_about_made_and_watched(operator, pid):
     assert re.search(r"cancelled +1 +█{30}", shown)
 
 
+def test_who_breaks_off_a_question_has_a_line_of_their_own(capsys):
+    """Ctrl-C leaves the shell's prompt at the beginning of one."""
+    with patch.object(sys, "stdin") as stdin:
+        stdin.readline.side_effect = KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            confirmed("Is it meant?")
+    assert capsys.readouterr().err == "Is it meant? [y/N] \n"
+
+
+def test_a_narrow_terminal_breaks_no_id_and_cuts_nothing(operator, pid):
+    """An id can be copied from a list; bars are as wide as there is room."""
+    code, drawn = on_terminal(operator, "package", "list", columns=40)
+    assert code == 0
+    assert pid in drawn
+    counts = {failure.value: 1 for failure in Failure}
+    shown = {"stages": [], "states": {"failed": 17}, "tasks": 17, "failures": counts}
+    console = Console(width=40, file=io.StringIO())
+    console.print(status.parts(shown))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "…" not in "".join(lines)
+    assert sum("█" in line or "·" in line for line in lines) == 1 + len(counts)
+
+
+def test_stages_are_a_line_each_on_eighty_columns():
+    """However many devices they have."""
+    stage = {"state": "running", "begun": 1_000_000, "ended": 1, "succeeded": 1, "failed": 0}
+    stages = [stage | {"number": number, "devices": 1_000_000} for number in (1, 2)]
+    console = Console(width=80, file=io.StringIO())
+    console.print(status.parts({"stages": stages, "states": {}, "failures": {}}))
+    _, head, *lines = console.file.getvalue().splitlines()
+    assert head.split() == ["stage", "state", "devices", "begun", "ended", "succeeded", "failed"]
+    assert [line.split()[0] for line in lines] == ["1", "2"]
+
+
+def test_no_color_is_none(operator, pid):
+    """https://no-color.org: no colours, whatever else a terminal can."""
+    code, drawn = on_terminal(operator, "doctor", NO_COLOR="1")
+    assert code in (0, 1)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", drawn)
+    assert "\x1b[" in on_terminal(operator, "doctor")[1]
+
+
+def test_an_empty_list_is_said_to_be(operator):
+    """On a terminal, where nothing at all looks as if nothing had been asked."""
+    code, drawn = on_terminal(operator, "hook", "list")
+    assert (code, drawn) == (0, "headgate: there are none\r\n")
+    assert operator.get("hook", "list").err == ""
+    code, drawn = on_terminal(operator, "cell", "show", "460-00-1A2B")
+    assert "nobody holds a slot" in drawn
+    assert "nobody waits" in drawn
+
+
 def test_help_is_there_at_once():
     """Nothing that takes long to import is imported for it, nor for a command that does not need it."""
     code = (
@@ -105,6 +165,7 @@ def test_help_is_there_at_once():
         timeout=30,
     )
     assert "--error-threshold" in done.stdout
+    assert "--stage 1%:success=99%" in done.stdout  # an example
     assert done.stderr == "[]\n"
 
 
@@ -123,12 +184,23 @@ def test_shells_complete_commands_options_and_choices():
     assert completed("headgate campaign re") == {"report", "resume", "retry"}
     assert "--gate-success" in completed("headgate campaign create --")
     assert completed("headgate campaign create --confirm ") == {"none", "start", "stages"}
+    assert {"--timer", "--report-interval"} <= completed("headgate campaign create --")
+    assert completed("headgate campaign create --timer o") == {"online="}
+    assert completed("headgate campaign create --timer down") == {"download=", "download-start="}
+    assert completed("headgate campaign create --retry inv") == {"invalid-uri="}
+    assert completed("headgate campaign create --stage 1%:s") == {"1%:success="}
+    assert completed("headgate campaign tasks c --cause int") == {"integrity"}
+    assert completed("headgate campaign retry c --cause an") == {"any"}
+    assert completed("headgate hook add https://a --event stage.") == {"stage.passed", "stage.held"}
 
 
 def test_a_cause_is_shown_with_what_to_do(capsys):
-    """For each published cause that there is."""
-    status.advise({"failures": {failure.value: 1 for failure in Failure}})
+    """For each published cause that there is; of one that only a newer server knows, as it came."""
+    status.advise({"failures": {failure.value: 1 for failure in Failure} | {"Melted\x1b[2J": 1}})
     said = capsys.readouterr().out
-    assert all(f"\n{failure.value}: " in said for failure in Failure)
+    assert max(map(len, said.splitlines())) <= 80
+    sentences = [" ".join(each.split()) for each in said.split("\n\n")]
+    assert [each.partition(": ")[0] for each in sentences[:-1]] == [failure.value for failure in Failure]
+    assert sentences[-1] == "Melted\\x1b[2J"
     status.advise({"failures": {}})
     assert capsys.readouterr().out == ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -11,10 +13,11 @@ from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.upgrade.radio import Cell, RadioClass
 from headgate.upgrade.task import Kind, State
-from headgate.web import known
+from headgate.web import forecasting, known
 from headgate.web.forecasting import WAITING_MAX
 from headgate.web.targets import DeviceFilter, filtered
 from web_asking import add, problem
+from web_browsing import logged_in, shown
 
 NOW_S = 1_700_000_000.0
 DAY_S = 86_400.0
@@ -217,6 +220,37 @@ def test_few_wait_for_a_forecast(run, api):
             assert 0 < len(refused) <= 10
             assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
             assert await dry(client, wanted) is not None
+
+    run(main())
+
+
+def test_api_and_console_make_one_forecast_at_a_time(run, api, monkeypatch):
+    """Whoever asks, it is one core that they share; each is answered."""
+    under_way, most, met = 0, 0, threading.Barrier(2)
+
+    def slowly(*said):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        with suppress(threading.BrokenBarrierError):
+            met.wait(0.2)  # for another one, which does not come
+        under_way -= 1
+        return made(*said)
+
+    made = forecasting.foretold
+    monkeypatch.setattr(forecasting, "foretold", slowly)
+
+    async def main() -> None:
+        async with api() as asked, asked.client() as client, logged_in(asked) as browser:
+            wanted = {"package": (await add(client))["pid"], "targets": {"endpoints": ["a"]}}
+            form = {"package": wanted["package"], "targets": "list", "endpoints": "a", "step": "preview"}
+            said, page = await asyncio.gather(
+                client.post("/campaigns", params={"dry_run": True}, json=wanted),
+                browser.post("/campaigns/new", data=form),
+            )
+            assert said.json()["forecast"]["devices"] == 1
+            assert "What the forecast rests on" in shown(page)
+            assert most == 1
 
     run(main())
 

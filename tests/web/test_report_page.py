@@ -148,6 +148,17 @@ def test_it_says_where_it_is_partial(database):
     assert "the classes of a cell share its slots" in said
 
 
+def test_what_only_a_newer_server_knows_is_shown_as_it_came(database):
+    """A state, a class and a cause: `headgate campaign report` draws what any server tells."""
+    report = reported(database, Limits())
+    report["campaign"]["state"] = "melting"
+    report["finish"]["classes"][0]["radio_class"] = "3"
+    report["causes"][0]["failure"] = "Melted"
+    said = " ".join(Read(page(report)).text.split())
+    for word in ("Melting", "Class 3", "Melted"):
+        assert word in said
+
+
 def test_a_campaign_of_which_nothing_has_happened_has_a_page(tmp_path):
     """Nobody waited, nobody is through, nothing failed: it says so."""
     opened = Database.open(f"sqlite:///{tmp_path}/headgate.db")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headgate.cli import completing
 from headgate.cli.creating import PATH, create_campaign
 from headgate.cli.options import (
     MOST,
@@ -264,7 +265,11 @@ def retry_campaign(
     campaign_id: Id,
     task: Annotated[list[str] | None, typer.Option(metavar="ID", help="This task; may be repeated.")] = None,
     cause: Annotated[
-        list[str] | None, typer.Option(help="Those that failed so, such as invalid-uri; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Those that failed so, such as invalid-uri; may be repeated.",
+            autocompletion=completing.causes,
+        ),
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
     url: Url = URL,
@@ -297,7 +302,10 @@ def retry_campaign(
 def list_tasks(
     campaign_id: Id,
     state: Annotated[TaskState | None, typer.Option(help="Those that stand so.")] = None,
-    cause: Annotated[str | None, typer.Option(help="Those that failed so, such as invalid-uri.")] = None,
+    cause: Annotated[
+        str | None,
+        typer.Option(help="Those that failed so, such as invalid-uri.", autocompletion=completing.causes),
+    ] = None,
     cell: Annotated[str | None, typer.Option(help="Those in this cell, such as 460-00-1A2B.")] = None,
     limit: Most = MOST,
     url: Url = URL,

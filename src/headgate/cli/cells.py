@@ -79,7 +79,7 @@ def show_cell(
             instant("since", "entered_s"),
             column("campaign"),
         ]
-        show_list(said["holders"], holders, json=False)
+        show_list(said["holders"], holders, json=False, nothing="nobody holds a slot")
         queue = [
             Column("", lambda item: f"waits {item['position']}"),
             column("class", key="radio_class"),
@@ -88,4 +88,4 @@ def show_cell(
             column("campaign"),
             column("reason"),
         ]
-        show_list(said["queue"], queue, json=False)
+        show_list(said["queue"], queue, json=False, nothing="nobody waits")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from headgate.cli.options import Json
-from headgate.cli.saying import explained
+from headgate.cli.saying import WRONG_USAGE, CommandError, explained
 
 app = typer.Typer(help="Settings, and where each comes from.", no_args_is_help=True)
 
@@ -36,6 +38,12 @@ def configuration() -> None:
 
 @app.command("show")
 def show_config(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="These alone, such as coap.port, or all of coap.", show_default=False
+        ),
+    ] = None,
     config: ConfigFile = None,
     data: DataDirectory = None,
     host: Host = None,
@@ -70,7 +78,7 @@ def show_config(
                 "origin": each.origin,
                 "description": each.description,
             }
-            for each in settings
+            for each in chosen(settings, names)
         ]
         columns = [
             column("setting"),
@@ -102,6 +110,23 @@ def settings_of(
             "http": {"host": http_host, "port": http_port},
         },
     )
+
+
+def chosen(settings: Iterable[Any], names: Iterable[str] | None) -> list[Any]:
+    """Those that are named, by themselves or by their section; all where none is. Raises CommandError."""
+    found = list(settings)
+    if not names:
+        return found
+    sections = {each.key.partition(".")[0] for each in found}
+    known = sections | {each.key for each in found}
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, sorted(known), n=1)
+            hint = (
+                f"; did you mean {near[0]}?" if near else f"; its sections are {', '.join(sorted(sections))}"
+            )
+            raise CommandError(f"there is no setting {name}{hint}", exit_code=WRONG_USAGE)
+    return [each for each in found if {each.key, each.key.partition(".")[0]} & set(names)]
 
 
 def told(key: str, value: Any) -> Any:

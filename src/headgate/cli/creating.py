@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headgate.cli import completing
 from headgate.cli.options import (
     MOST,
     URL,
@@ -27,10 +29,15 @@ from headgate.cli.policy_options import (
     POLICY,
     ConfirmBefore,
     ErrorThreshold,
+    Failures,
     GateSuccess,
+    Loss,
     MinimumExecuted,
+    ReportInterval,
     Retry,
+    Stage,
     Start,
+    Timer,
     Timezone,
     Window,
 )
@@ -70,7 +77,11 @@ def create_campaign(
     ] = None,
     cause: Annotated[
         list[str] | None,
-        typer.Option(help="With --failed-in: by this cause; may be repeated.", rich_help_panel=DEVICES),
+        typer.Option(
+            help="With --failed-in: by this cause; may be repeated.",
+            autocompletion=completing.causes,
+            rich_help_panel=DEVICES,
+        ),
     ] = None,
     group: Annotated[str | None, typer.Option(rich_help_panel=REGISTERED)] = None,
     product: Annotated[str | None, typer.Option(rich_help_panel=REGISTERED)] = None,
@@ -88,14 +99,7 @@ def create_campaign(
             rich_help_panel=POLICY,
         ),
     ] = None,
-    stage: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SIZE",
-            help="A stage: 1% of the devices, or 500 of them; may be repeated. What is left is the last one.",
-            rich_help_panel=POLICY,
-        ),
-    ] = None,
+    stage: Stage = None,
     gate_success: GateSuccess = None,
     error_threshold: ErrorThreshold = None,
     minimum_executed: MinimumExecuted = None,
@@ -104,6 +108,7 @@ def create_campaign(
     window: Window = None,
     timezone: Timezone = None,
     retry: Retry = None,
+    timer: Timer = None,
     skip_same_package: Annotated[
         bool,
         typer.Option(
@@ -115,6 +120,9 @@ def create_campaign(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make nothing: list the devices that it would be for.")
     ] = False,
+    report_interval: ReportInterval = None,
+    loss: Loss = None,
+    failures: Failures = None,
     yes: Yes = False,
     idempotency_key: Annotated[
         str | None,
@@ -126,11 +134,17 @@ def create_campaign(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Make a campaign: a package for many devices.
+    r"""Make a campaign: a package for many devices.
 
     It says how many devices it is for and asks whether it is meant; without a terminal it takes --yes. On a
     pipe the answer is the id of the campaign alone. A lost answer is asked for again, and nothing is made
     twice.
+
+    A small stage that must do well, then a quarter, then the rest; a week for devices that report daily:
+
+        headgate campaign create --package $pid --group north --gate-success 95% \
+            --stage 1%:success=99%,minimum-executed=5 --stage 25% \
+            --timer online=7d --dry-run --report-interval 1d
     """
     from headgate.cli import policy
 
@@ -155,18 +169,26 @@ def create_campaign(
             window=window,
             timezone=timezone,
             retry=retry,
+            timers=timer,
         )
         if stage:
-            body["stages"] = [policy.stage_of(each) for each in stage]
+            body["stages"] = policy.stages_of(stage, body.get("gate", {}))
         if source_version:
             body["source_versions"] = source_version
         if skip_same_package:
             body["skip_same_package"] = True
+        assumed = policy.assumed_of(report_interval, loss, failures)
         if dry_run:
-            show_dry_run(client, body, most=limit, json=json)
+            show_dry_run(client, body, assumed, most=limit, json=json)
             return
+        if assumed and yes:
+            raise CommandError(
+                "--report-interval, --loss and --failures are for the forecast, and --yes has none made: "
+                "say --dry-run",
+                exit_code=WRONG_USAGE,
+            )
         if not yes:
-            ask(client, body)
+            ask(client, body, assumed)
         create(client, body, idempotency_key or str(uuid.uuid4()), json=json)
 
 
@@ -220,19 +242,27 @@ def endpoints_of(file: str) -> list[str]:
 
 
 def dry_run_page(
-    client: Client, body: dict[str, Any], *, limit: int = 1, after: str | None = None
+    client: Client,
+    body: dict[str, Any],
+    assumed: Mapping[str, float],
+    *,
+    limit: int = 1,
+    after: str | None = None,
 ) -> dict[str, Any]:
-    """How many devices it would be for, and some of them."""
-    said: dict[str, Any] = client.post(PATH, body, {"dry_run": True, "limit": limit, "after": after})
+    """How many devices it would be for, some of them, and with the first page what is foretold."""
+    params = {"dry_run": True, "limit": limit, "after": after, **assumed}
+    said: dict[str, Any] = client.post(PATH, body, params)
     return said
 
 
-def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool) -> None:
+def show_dry_run(
+    client: Client, body: dict[str, Any], assumed: Mapping[str, float], *, most: int, json: bool
+) -> None:
     """The devices that it would be for."""
     from headgate.cli.forecasting import forecast_lines
     from headgate.cli.tables import say_json
 
-    page = dry_run_page(client, body, limit=min(most or PAGE, PAGE))
+    page = dry_run_page(client, body, assumed, limit=min(most or PAGE, PAGE))
     count, forecast = page["devices"], page.get("forecast")
     if json:
         say_json({name: value for name, value in page.items() if name not in ("endpoints", "next")})
@@ -253,16 +283,18 @@ def show_dry_run(client: Client, body: dict[str, Any], *, most: int, json: bool)
         left = (most or count) - told
         if page["next"] is None or left <= 0:
             break
-        page = dry_run_page(client, body, limit=min(left, PAGE), after=page["next"])
+        page = dry_run_page(client, body, assumed, limit=min(left, PAGE), after=page["next"])
     if page["next"] is not None and not json:
         complain("there are more: --limit says how many to list, 0 for all")
 
 
-def ask(client: Client, body: dict[str, Any]) -> None:
+def ask(client: Client, body: dict[str, Any], assumed: Mapping[str, float]) -> None:
     """Whether it is meant. Raises CommandError where nobody can answer, or says no."""
     somebody_is_there()
-    page = dry_run_page(client, body)
+    page = dry_run_page(client, body, assumed)
     count = page["devices"]
+    if not count:
+        raise CommandError("no device is so: there is nobody to upgrade", exit_code=WRONG_USAGE)
     if page.get("forecast"):
         from headgate.cli.forecasting import forecast_line
 

@@ -57,9 +57,14 @@ class EventReader:
 
 
 async def follow(
-    client: Client, *, campaign: str | None = None, opened: Callable[[], None] = lambda: None
+    client: Client,
+    *,
+    campaign: str | None = None,
+    opened: Callable[[], None] = lambda: None,
+    closed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
-    """The data of each event from now on. `opened` is called when nothing can be missed any more.
+    """The data of each event from now on. When nothing can be missed any more `opened` is called, when a
+    connection has ended `closed`.
 
     A connection that ends is made again, from where it ended. Raises RefusedError where that has no sense.
     """
@@ -83,4 +88,5 @@ async def follow(
             except httpx.TransportError:
                 pass  # it is gone, or restarts: whoever follows goes on when it is there again
             reader.broken()
+            closed()
             await asyncio.sleep(reader.again_s)

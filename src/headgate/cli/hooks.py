@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from headgate.cli import completing
 from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
+from headgate.cli.saying import WRONG_USAGE, CommandError
 
 PATH = "/hooks"
 
@@ -28,7 +30,12 @@ class Undelivered(StrEnum):
 @app.command("add")
 def add_hook(
     target: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent to, https://...")],
-    event: Annotated[list[str], typer.Option(help="Such as task.ended or campaign.paused; may be repeated.")],
+    event: Annotated[
+        list[str],
+        typer.Option(
+            help="Such as task.ended or campaign.paused; may be repeated.", autocompletion=completing.events
+        ),
+    ],
     secret: Annotated[str | None, typer.Option(help="What signs them; drawn without it.")] = None,
     url: Url = URL,
     token: Secret = None,
@@ -42,6 +49,10 @@ def add_hook(
     from headgate.cli.tables import column, show_one
 
     with asked(url, token, data) as client:
+        if not target.startswith(("http://", "https://")):
+            raise CommandError(
+                f"URL is https://host/path or http://..., not {target!r}", exit_code=WRONG_USAGE
+            )
         body: dict[str, Any] = {"url": target, "events": event}
         if secret is not None:
             body["secret"] = secret

@@ -56,7 +56,11 @@ def somebody_is_there() -> None:
 def confirmed(question: str) -> bool:
     """Whether somebody says yes. The question does not mix with results, which may go elsewhere."""
     print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # what follows is the shell's
+        raise
 
 
 def part(name: str, what: str) -> str:

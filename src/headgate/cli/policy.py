@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,15 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d"
 WINDOW = re.compile(rf"(?:([a-z,-]+)\s+)?({CLOCK})-({CLOCK})")
 ANY = "any"
+GATE = {
+    "success": "success",
+    "error-threshold": "error_threshold",
+    "minimum-executed": "minimum_executed",
+}
+"""The words of a stage's own gate, and those of the API."""
+YEAR_S = 366 * 86_400.0
+LOSS_MAX = 0.5
+"""Beyond, nothing arrives."""
 
 
 def wrong(what: str, wanted: str, said: str) -> CommandError:
@@ -37,6 +47,18 @@ def seconds_of(text: str, what: str) -> float:
     return float(found[1]) * UNITS_S[found[2] or "s"]
 
 
+def duration_text(seconds: float) -> str:
+    """A duration, as `seconds_of` takes it.
+
+    >>> duration_text(90.0), duration_text(5400.0), duration_text(86400.0)
+    ('90s', '90m', '1d')
+    """
+    for unit, size_s in reversed(UNITS_S.items()):
+        if seconds >= size_s and not seconds % size_s:
+            return f"{seconds / size_s:.10g}{unit}"
+    return f"{seconds:.10g}s"
+
+
 def share_of(text: str, what: str) -> float:
     """A share, 0 to 1.
 
@@ -53,11 +75,17 @@ def share_of(text: str, what: str) -> float:
 
 
 def stage_of(text: str) -> dict[str, Any]:
-    """The size of a stage: a share of the campaign's devices, or how many of them.
+    """A stage: a share of the campaign's devices, or how many of them; and its gate where it has its own.
 
-    >>> stage_of("1%"), stage_of("500")
-    ({'percent': 1.0}, {'count': 500})
+    >>> stage_of("1%"), stage_of("500:success=95%,minimum-executed=5")
+    ({'percent': 1.0}, {'count': 500, 'gate': {'success': 0.95, 'minimum_executed': 5}})
     """
+    size, colon, gate = text.partition(":")
+    return size_of(size) | ({"gate": own_gate_of(gate)} if colon else {})
+
+
+def size_of(text: str) -> dict[str, Any]:
+    """How large a stage is."""
     try:
         if not text.endswith("%"):
             count = int(text)
@@ -67,7 +95,85 @@ def stage_of(text: str) -> dict[str, Any]:
             return {"percent": percent}
     except ValueError:
         pass
-    raise wrong("--stage", "a share of the devices such as 1%, or a number of them such as 500", text)
+    raise wrong(
+        "--stage",
+        "a share of the devices such as 1%, or a number of them such as 500, and behind a colon what it must "
+        "show, such as 1%:success=95%",
+        text,
+    )
+
+
+def own_gate_of(text: str) -> dict[str, Any]:
+    """What is written of a gate behind the size of its stage: the words of the options for all of them."""
+    gate: dict[str, Any] = {}
+    for part in text.split(","):
+        word, _, said = part.partition("=")
+        if word not in GATE or GATE[word] in gate:
+            words = ", ".join(f"{each}=" for each in GATE)
+            raise wrong("the gate of --stage", f"written with {words} each once at most", text)
+        if word != "minimum-executed":
+            gate[GATE[word]] = share_of(said, f"{word} of --stage")
+        elif COUNT.fullmatch(said) and int(said) > 0:
+            gate[GATE[word]] = int(said)
+        else:
+            raise wrong(f"{word} of --stage", "a number from 1", said)
+    return gate
+
+
+def stages_of(texts: Iterable[str], gate: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stages. What the gate of one leaves out is as `gate`, that of the campaign.
+
+    >>> stages_of(["1", "9:success=50%"], {"success": 1.0, "minimum_executed": 5})[1]["gate"]
+    {'success': 0.5, 'minimum_executed': 5}
+    """
+    stages = [stage_of(text) for text in texts]
+    return [stage | ({"gate": gate | stage["gate"]} if "gate" in stage else {}) for stage in stages]
+
+
+def timers_of(texts: Iterable[str]) -> dict[str, float]:
+    """How long steps may last; the later of two for one step holds.
+
+    >>> timers_of(["online=24h", "download-start=90"])
+    {'online_s': 86400.0, 'download_start_s': 90.0}
+    """
+    names, timers = timer_names(), {}
+    for text in texts:
+        name, sign, lasts = text.partition("=")
+        field = names.get(short(name).removesuffix("-s"))
+        if field is None or not sign:
+            known = ", ".join(names)
+            raise wrong("--timer", f"NAME=DURATION such as online=24h, with a name of {known}", text)
+        timers[field] = seconds_of(lasts, f"--timer {name}")
+        if not 0 < timers[field] <= YEAR_S:
+            raise wrong(f"--timer {name}", "a time above 0, of a year at most", lasts)
+    return timers
+
+
+def timer_names() -> dict[str, str]:
+    """What a step is called here, and by the API."""
+    from headgate.upgrade.task import Timers  # which brings the whole room
+
+    return {short(each.name.removesuffix("_s")): each.name for each in fields(Timers)}
+
+
+def assumed_of(report_interval: str | None, loss: str | None, failures: str | None) -> dict[str, float]:
+    """What a forecast assumes; what is left out is as the server has it.
+
+    >>> assumed_of("15m", "2%", None)
+    {'report_interval_s': 900.0, 'loss': 0.02}
+    """
+    said: dict[str, float] = {}
+    if report_interval is not None:
+        interval_s = said["report_interval_s"] = seconds_of(report_interval, "--report-interval")
+        if not 60 <= interval_s <= YEAR_S:
+            raise wrong("--report-interval", "a duration from 1m to a year, such as 15m", report_interval)
+    if loss is not None:
+        said["loss"] = share_of(loss, "--loss")
+        if said["loss"] > LOSS_MAX:
+            raise wrong("--loss", "a share of 50% at most, such as 2%", loss)
+    if failures is not None:
+        said["failures"] = share_of(failures, "--failures")
+    return said
 
 
 def window_of(text: str) -> dict[str, Any]:
@@ -143,7 +249,11 @@ def failures_of(text: str) -> list[str]:
 
 
 def short(name: str) -> str:
-    """A cause in one word."""
+    """A name in one word.
+
+    >>> short("CONNECTION_LOST")
+    'connection-lost'
+    """
     return name.lower().replace("_", "-")
 
 
@@ -188,6 +298,7 @@ def policy_of(
     window: Sequence[str] | None,
     timezone: str | None,
     retry: Sequence[str] | None,
+    timers: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """What is written of all that, as the API takes it; what is not written is left out."""
     said: dict[str, Any] = {}
@@ -204,4 +315,6 @@ def policy_of(
         said["windows"] = [window_of(each) for each in window]
     if retry:
         said["retry"] = retry_of(retry)
+    if timers:
+        said["timers"] = timers_of(timers)
     return said

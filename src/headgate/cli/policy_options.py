@@ -7,7 +7,55 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli import completing
+
 POLICY = "How"
+FORECAST = "What the forecast assumes"
+
+
+Stage = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SIZE[:GATE]",
+        help="A stage: 1% of the devices, or 500 of them; may be repeated. What is left is the last one. "
+        "Where it must show something else than the others, its gate is behind a colon: 1%:success=99%, "
+        "with success, error-threshold and minimum-executed, commas between them.",
+        autocompletion=completing.stages,
+        rich_help_panel=POLICY,
+    ),
+]
+Timer = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=DURATION",
+        help="How long a step may last, such as online=24h or download=90m; may be repeated (default: as the "
+        "server is configured, [timers]).",
+        autocompletion=completing.timers,
+        rich_help_panel=POLICY,
+    ),
+]
+ReportInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="How often devices report, such as 15m (default: once in their lifetime).",
+        rich_help_panel=FORECAST,
+    ),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE", help="Of messages, each way, that are lost (default: 2%).", rich_help_panel=FORECAST
+    ),
+]
+Failures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Of devices that fail on the way, and are not tried again (default: none).",
+        rich_help_panel=FORECAST,
+    ),
+]
 
 
 class Confirm(StrEnum):
@@ -59,6 +107,7 @@ Retry = Annotated[
     typer.Option(
         metavar="CAUSE=COUNT@INTERVAL",
         help="Who is tried again, such as connection-lost=2@10m or any=1@1h; may be repeated.",
+        autocompletion=completing.retries,
         rich_help_panel=POLICY,
     ),
 ]

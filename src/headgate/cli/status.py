@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headgate.cli.policy import duration_text, short
 from headgate.cli.saying import plain
 from headgate.cli.tables import Column, column, field, moment, on_terminal, say_json, show_one, shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.measure import Measurement
     from rich.table import Table
 
 Status = Mapping[str, Any]
@@ -18,6 +20,7 @@ Status = Mapping[str, Any]
 SUCCEEDED = ("success", "done_same")
 OVER = (*SUCCEEDED, "failed", "cancelled")
 BAR = 30
+BAR_LEAST = 8
 CAUSES = 17  # that are published
 
 
@@ -59,6 +62,26 @@ def bar_of(done: int, of: int, width: int = BAR) -> str:
     """
     full = done * width // of if of else 0
     return "█" * full + "·" * (width - full)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The same in a table: as wide as there is room."""
+
+    done: int
+    of: int
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """It gives way first."""
+        from rich.measure import Measurement
+
+        return Measurement(min(BAR_LEAST, options.max_width), min(BAR, options.max_width))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Itself, in one line."""
+        from rich.text import Text
+
+        yield Text(bar_of(self.done, self.of, min(BAR, options.max_width)))
 
 
 def under_way(status: Status) -> dict[str, int]:
@@ -111,8 +134,9 @@ def columns() -> list[Column]:
         Column("ended", lambda item: moment(item["ended_s"])),
         Column("windows", windows_text),
         Column("to be confirmed", lambda item: item.get("confirm")),
-        Column("gate", lambda item: gate_text(item.get("gate"))),
+        Column("gate", gates_text),
         Column("tried again", retry_text),
+        Column("timers", timers_text),
     ]
 
 
@@ -143,9 +167,36 @@ def gate_text(gate: Mapping[str, Any] | None) -> str:
     said = []
     for name, value in (gate or {}).items():
         if value is not None:
-            number = f"{100 * value:g} %" if name in ("success", "error_threshold") else f"{value:,}"
+            number = f"{100 * value:g} %" if name in ("success", "error_threshold") else shown(value)
             said.append(f"{name.replace('_', ' ')} {number}")
     return ", ".join(said)
+
+
+def gates_text(status: Status) -> str:
+    """The gate of all stages, and of those that have another.
+
+    >>> gates_text({"gate": {"success": 0.9}, "stages": [{"number": 1, "gate": {"success": 1.0}}]})
+    'success 90 %; stage 1: success 100 %'
+    """
+    own = [each for each in status.get("stages") or () if each.get("gate") != status.get("gate")]
+    said = [
+        gate_text(status.get("gate")),
+        *(f"stage {each['number']}: {gate_text(each['gate'])}" for each in own),
+    ]
+    return "; ".join(filter(None, said))
+
+
+def timers_text(status: Status) -> str:
+    """How long its steps may last, as `--timer` takes it.
+
+    >>> timers_text({"timers": {"online_s": 86400.0, "download_start_s": 90.0, "no_progress_s": None}})
+    'online=1d, download-start=90s'
+    """
+    return ", ".join(
+        f"{short(name.removesuffix('_s'))}={duration_text(lasts_s)}"
+        for name, lasts_s in (status.get("timers") or {}).items()
+        if lasts_s is not None
+    )
 
 
 def retry_text(status: Status) -> str:
@@ -174,7 +225,7 @@ def stage_columns() -> list[Column]:
         column("ended", right=True),
         column("succeeded", right=True),
         column("failed", right=True),
-        Column("", lambda item: bar_of(item["ended"], item["devices"])),
+        Column("", lambda item: Bar(item["ended"], item["devices"])),
     ]
 
 
@@ -198,14 +249,18 @@ def show_status(status: Status, *, json: bool) -> None:
 
 
 def advise(status: Status) -> None:
-    """What to do about each cause of failure."""
+    """What to do about each cause of failure. Of one that a newer server may know, the text alone."""
     if not status["failures"]:
         return
-    from headgate.upgrade.advice import ADVICE
-    from headgate.upgrade.failure import Failure
+    from rich.console import Console
+    from rich.text import Text
 
+    from headgate.upgrade.advice import ADVICE
+
+    known = {cause.value: advice for cause, advice in ADVICE.items()}
     for cause in status["failures"]:
-        print(f"\n{plain(cause)}: {ADVICE[Failure(cause)]}")
+        said = f"{plain(cause)}: {known[cause]}" if cause in known else plain(cause)
+        Console(highlight=False).print(Text(f"\n{said}"))
 
 
 def live(status: Status) -> RenderableType:
@@ -214,7 +269,8 @@ def live(status: Status) -> RenderableType:
     from rich.text import Text
 
     figures = figures_of(status)
-    head = f"campaign {status['id']} {status['name']}: {status['target_version']}, {status['state']}"
+    name = " ".join(filter(None, ("campaign", status["id"], status["name"])))
+    head = f"{name}: {status['target_version']}, {status['state']}"
     share = f"{bar_of(figures.over, figures.devices)} {figures.over:,} of {figures.devices:,} devices"
     lines = [Text(plain(head), style="bold"), Text(share)]
     if status.get("reason"):
@@ -240,7 +296,7 @@ def parts(status: Status) -> RenderableType:
 def counted(what: str, counts: Mapping[str, int], of: int) -> Table:
     """How many there are of each."""
     items = [{"name": name, "count": count} for name, count in counts.items()]
-    bar = Column("", lambda item: bar_of(item["count"], of))
+    bar = Column("", lambda item: Bar(item["count"], of))
     return table([column(what, key="name"), column("", key="count", right=True), bar], items)
 
 
@@ -251,7 +307,8 @@ def table(of: list[Column], items: Any) -> Table:
 
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=" ", title_justify="left")
     for each in of:
-        drawn.add_column(each.name, justify="right" if each.right else "left")
+        drawn.add_column(each.name, justify="right" if each.right else "left", overflow="fold")
     for item in items:
-        drawn.add_row(*(Text(shown(each.value(item))) for each in of))
+        values = (each.value(item) for each in of)
+        drawn.add_row(*(each if isinstance(each, Bar) else Text(shown(each)) for each in values))
     return drawn

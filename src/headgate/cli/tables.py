@@ -81,13 +81,16 @@ def say_json(item: object) -> None:
     print(json.dumps(item), flush=True)
 
 
-def show_list(items: Iterable[Item], columns: Sequence[Column], *, json: bool) -> None:
-    """A list, as it comes."""
+def show_list(
+    items: Iterable[Item], columns: Sequence[Column], *, json: bool, nothing: str = "there are none"
+) -> None:
+    """A list, as it comes; people are told `nothing` of an empty one."""
     if json:
         for item in items:
             say_json(item)
     elif on_terminal():
-        show_tables(iter(items), columns)
+        if not show_tables(iter(items), columns):
+            complain(nothing)
     else:
         for item in items:
             print("\t".join(field(each.value(item)) for each in columns))
@@ -95,20 +98,29 @@ def show_list(items: Iterable[Item], columns: Sequence[Column], *, json: bool) -
         complain("there are more: --limit says how many to list, 0 for all")
 
 
-def show_tables(items: Iterator[Item], columns: Sequence[Column]) -> None:
-    """A list on a terminal."""
+def show_tables(items: Iterator[Item], columns: Sequence[Column]) -> int:
+    """A list on a terminal; how long it is. What names an item is not broken where it can be helped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console, count = Console(), 0
     while rows := list(islice(items, ROWS)):
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for each in columns:
-            table.add_column(each.name, justify="right" if each.right else "left", overflow="fold")
-        for item in rows:
-            table.add_row(*(Text(shown(each.value(item))) for each in columns))
+        cells = [[Text(shown(each.value(item))) for each in columns] for item in rows]
+        whole = max(row[0].cell_len for row in cells) <= console.width // 2
+        for number, each in enumerate(columns):
+            table.add_column(
+                each.name,
+                justify="right" if each.right else "left",
+                overflow="fold",
+                no_wrap=whole and not number,
+            )
+        for row in cells:
+            table.add_row(*row)
         console.print(table)
+        count += len(rows)
+    return count
 
 
 def show_one(item: Item, columns: Sequence[Column], *, json: bool) -> None:

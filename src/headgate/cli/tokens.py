@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli.options import MOST, URL, Data, Json, Most, Secret, Url, asked, part
+from headgate.cli.saying import WRONG_USAGE, CommandError
 
 PATH = "/tokens"
 
@@ -53,6 +54,8 @@ def add_token(
     from headgate.cli.tables import show_made
 
     with asked(url, token, data) as client:
+        if not name.strip():
+            raise CommandError("the name says who is going to use it: it is empty", exit_code=WRONG_USAGE)
         made = client.post(PATH, {"name": name, "scope": scope})
         sentence = f"token {made['id']} of scope {made['scope']}, shown this once: {made['token']}"
         show_made(made, "token", sentence, json=json)

@@ -50,8 +50,9 @@ class Watch:
         return code_of(status)
 
     async def _follow(self) -> None:
-        async for _ in follow(self.client, campaign=self.campaign_id, opened=self._changed.set):
-            self._changed.set()
+        look = self._changed.set
+        async for _ in follow(self.client, campaign=self.campaign_id, opened=look, closed=look):
+            look()
 
     async def _change(self, following: asyncio.Task[None]) -> None:
         """Wait until something has happened, or for so long."""

@@ -15,6 +15,7 @@ from headgate.web.bounds import Bounds
 from headgate.web.console.sessions import CODE_S
 from headgate.web.console.site import LIVE_PATH, Site
 from headgate.web.desk import Desk
+from headgate.web.forecasting import Forecasts
 from headgate.web.gate import Gate
 from headgate.web.history import History, Sample
 from headgate.web.metrics import Metrics
@@ -64,6 +65,7 @@ class Web:
             tail=Tail(reader, kept=settings.events_kept),
             metrics=Metrics(desk.figures, desk.now),
             history=History(self._sample),
+            forecasts=Forecasts(desk, reader),
         )
         self._running: list[asyncio.Task[None]] = []
         api = self._built(failed)

@@ -19,9 +19,10 @@ from headgate.upgrade.premises import Wish
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import Kind, Timers
 from headgate.upgrade.windows import Windows
+from headgate.web.desk import Desk
 from headgate.web.known import Reports, listed_parts, occupied, paces, stored_parts
-from headgate.web.office import Office
 from headgate.web.problems import Problem
+from headgate.web.reading import Reader
 
 SOON_S = 60.0
 """A campaign that begins within this meets those who hold slots now."""
@@ -133,10 +134,11 @@ def said(found: Forecast) -> ForecastSaid:
 
 
 class Forecasts:
-    """Made in a thread that reads, one at a time: each takes a core for some seconds."""
+    """Made in a thread that reads, one at a time, whoever asks: each takes a core for some seconds."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, desk: Desk, reader: Reader) -> None:
+        self._desk = desk
+        self._reader = reader
         self._one = asyncio.Lock()
         self._wanted = 0
 
@@ -155,8 +157,8 @@ class Forecasts:
 
         Problem 503 where too many wait for one.
         """
-        office, desk = self._office, self._office.desk
-        row = await office.reader.row(tables.packages, package)
+        desk, reader = self._desk, self._reader
+        row = await reader.row(tables.packages, package)
         if row is None:
             return None
         now, timers = desk.now(), timers or desk.timers
@@ -177,13 +179,12 @@ class Forecasts:
             "awake_s": awake_s,
         }
         reports = Reports(now_s=begin_s, interval_s=assumed.report_interval_s, online_s=timers.online_s)
-        database = office.reader.database
         if self._wanted >= WAITING_MAX:
             raise Problem(503, "too many forecasts are waited for", headers={"Retry-After": "10"})
         self._wanted += 1
         try:
             async with self._one:
-                return await office.reader.call(foretold, database, devices, stages, reports, wish, now)
+                return await reader.call(foretold, reader.database, devices, stages, reports, wish, now)
         finally:
             self._wanted -= 1
 

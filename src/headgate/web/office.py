@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from headgate.web.access import Tokens
 from headgate.web.desk import Desk
+from headgate.web.forecasting import Forecasts
 from headgate.web.history import History
 from headgate.web.metrics import Metrics
 from headgate.web.reading import Reader
@@ -28,3 +30,6 @@ class Office:
     tail: Tail
     metrics: Metrics
     history: History
+    forecasts: Forecasts
+    labelling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Labels are read, compared and replaced by one at a time."""

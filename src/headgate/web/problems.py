@@ -34,6 +34,7 @@ MEDIA_TYPE = "application/problem+json"
 URN = "urn:headgate:problem:"
 ERRORS_MAX = 20  # mistakes that are listed of one request
 DETAIL_MAX = 1000
+WHAT_MAX = 1000  # all that there is of causes, or of events, is named where none of them was sent
 
 # Which of our errors is which status. The first that fits.
 STATUS_OF: Sequence[tuple[type[HeadgateError], HTTPStatus]] = (
@@ -137,7 +138,7 @@ def problem_of(error: HeadgateError) -> Problem:
 def mistakes(error: RequestValidationError) -> list[Mistake]:
     """What is wrong with a request, without what was sent: that may be anything, of any size."""
     return [
-        Mistake(where=".".join(map(str, each["loc"]))[:200], what=str(each["msg"])[:200])
+        Mistake(where=".".join(map(str, each["loc"]))[:200], what=str(each["msg"])[:WHAT_MAX])
         for each in error.errors()[:ERRORS_MAX]
     ]
 

@@ -11,6 +11,8 @@ from headgate.server.http import listening
 from headgate.transport.sockets import bind
 
 SET = "stop what listens there, or set {}.host and {}.port"
+SAID_ALREADY = (": stop what listens there", "; set http.host")
+"""Of an error, what to do about it: here it is an advice of its own."""
 
 
 def ports(config: Config, *, running: bool) -> Iterator[Finding]:
@@ -21,7 +23,7 @@ def ports(config: Config, *, running: bool) -> Iterator[Finding]:
         bound.socket.close()
         yield ok(name, "can be used")
     except AddressError as error:
-        yield taken(name, error, "coap", running=running)
+        yield taken(name, error, "coap", config.coap.host, running=running)
     if not config.http.enabled:
         return
     name = f"TCP port {config.http.port}"
@@ -29,11 +31,14 @@ def ports(config: Config, *, running: bool) -> Iterator[Finding]:
         listening(config.http.host, config.http.port).close()
         yield ok(name, "can be used")
     except AddressError as error:
-        yield taken(name, error, "http", running=running)
+        yield taken(name, error, "http", config.http.host, running=running)
 
 
-def taken(name: str, error: AddressError, section: str, *, running: bool) -> Finding:
+def taken(name: str, error: AddressError, section: str, host: str | None, *, running: bool) -> Finding:
     """What it means that it cannot be used."""
     if running:
         return ok(name, "is taken, as it should be while a server runs")
-    return fail(name, str(error), SET.format(section, section))
+    why = str(error).removeprefix(name).removeprefix(f" of {host}").strip()
+    for advice in SAID_ALREADY:
+        why = why.partition(advice)[0]
+    return fail(name, why, SET.format(section, section))

@@ -165,7 +165,7 @@ class CampaignPages:
         return Done(to=page_of(write.question), said=f"{devices} tried again.")
 
     async def _stop(self, write: Write) -> Done:
-        await self._campaigns.stop_campaign(id_of(write), write.question.token)
+        await self._operations.stop_campaign(id_of(write), write.question.token)
         return Done(
             to=page_of(write.question), said="The campaign is stopped, and what was left of it cancelled."
         )

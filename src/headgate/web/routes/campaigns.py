@@ -19,7 +19,7 @@ from headgate.upgrade.task import Timers
 from headgate.web.access import Scope
 from headgate.web.campaigning import Campaign, CampaignStatus, CampaignWanted, DryRun, campaign, policy_of
 from headgate.web.choosing import Targets
-from headgate.web.forecasting import Assumed, FailuresSaid, Forecasts, Interval, LossSaid
+from headgate.web.forecasting import Assumed, FailuresSaid, Interval, LossSaid
 from headgate.web.gate import Caller
 from headgate.web.office import Office
 from headgate.web.paging import After, Limit, Page, Text, paged
@@ -49,7 +49,6 @@ class CampaignRoutes:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._forecasts = Forecasts(office)
 
     def table(self) -> list[Route]:
         """What can be asked for."""
@@ -75,15 +74,6 @@ class CampaignRoutes:
                 scope=Scope.READ,
                 answers=CampaignStatus,
                 problems=(404,),
-                responses=ETAG,
-            ),
-            Route(
-                method="POST",
-                path=f"{ONE}/stop",
-                call=self.stop_campaign,
-                scope=Scope.OPERATE,
-                answers=CampaignStatus,
-                problems=(404, 409, 507),
                 responses=ETAG,
             ),
         ]
@@ -189,13 +179,6 @@ class CampaignRoutes:
         place = {"Location": f"{request.url.path}/{campaign_id}"}
         return JSONResponse(status.model_dump(mode="json"), 201, place)
 
-    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
-        """Cancel what is left of a campaign. Problem 409 where it is through."""
-        await self.show_campaign(campaign_id)
-        if not await self._office.desk.operations.stop(campaign_id, caller.name):
-            raise Problem(409, f"campaign {campaign_id} is through already")
-        return await self.get_campaign(campaign_id)
-
     # -- how --
 
     def _timers(self, wanted: BaseModel | None) -> Timers | None:
@@ -236,7 +219,7 @@ class CampaignRoutes:
         stages = [stage.devices for stage in sized(sizes_of(wanted.stages, count), count)]
         forecast = None
         if after is None:
-            forecast = await self._forecasts.of(
+            forecast = await office.forecasts.of(
                 found,
                 stages,
                 package=wanted.package,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -116,7 +115,6 @@ class DeviceRoutes:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._labelling = asyncio.Lock()
 
     def table(self) -> list[Route]:
         """What can be asked for."""
@@ -258,7 +256,7 @@ class DeviceRoutes:
         """
         if if_match is None:
             raise Problem(428, "If-Match says which labels are replaced: send their ETag, or *")
-        async with self._labelling:
+        async with self._office.labelling:
             there = etag_of(labels_of(await self._row(endpoint)))
             if if_match != "*" and there not in [each.strip() for each in if_match.split(",")]:
                 raise Problem(412, "the labels have changed meanwhile: read them again")

@@ -1,4 +1,4 @@
-"""What an operator does with a campaign that is there: edit, pause, resume, confirm, retry."""
+"""What an operator does with a campaign that is there: edit, pause, resume, confirm, stop, retry."""
 
 from __future__ import annotations
 
@@ -102,6 +102,7 @@ class CampaignOperations:
             Route(path=f"{ONE}/pause", call=self.pause_campaign, **done),
             Route(path=f"{ONE}/resume", call=self.resume_campaign, **done),
             Route(path=f"{ONE}/confirm", call=self.confirm_campaign, **done),
+            Route(path=f"{ONE}/stop", call=self.stop_campaign, **done),
             Route(
                 method="POST",
                 path=f"{ONE}/retry",
@@ -169,6 +170,13 @@ class CampaignOperations:
         """Let the stage begin that waits for it; of a campaign that is scheduled, the first one."""
         await self._campaigns.show_campaign(campaign_id)
         await self._office.desk.operations.confirm(campaign_id, caller.name)
+        return await self._campaigns.get_campaign(campaign_id)
+
+    async def stop_campaign(self, campaign_id: Text, caller: Caller) -> Response:
+        """Cancel what is left of a campaign. Problem 409 where it is through."""
+        await self._campaigns.show_campaign(campaign_id)
+        if not await self._office.desk.operations.stop(campaign_id, caller.name):
+            raise Problem(409, f"campaign {campaign_id} is through already")
         return await self._campaigns.get_campaign(campaign_id)
 
     async def retry_campaign(self, campaign_id: Text, wanted: RetryWanted, caller: Caller) -> Retried:
