@@ -80,6 +80,7 @@ def test_a_campaign_is_stopped(run, api):
             campaign = (await admin.post("/campaigns", json=wanted)).json()["id"]
             answer = await client.post(f"/campaigns/{campaign}/stop")
             assert answer.headers["location"] == f"/campaigns/{campaign}"
+            await asked.server.ended(campaign)
             text = shown(await client.get(f"/campaigns/{campaign}"))
             assert "Stopped" in text
             assert "2 cancelled" in text
