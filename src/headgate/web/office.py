@@ -10,6 +10,7 @@ from headgate.web.history import History
 from headgate.web.metrics import Metrics
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
+from headgate.web.reporting.turn import Turn
 from headgate.web.settings import WebSettings
 from headgate.web.tail import Tail
 from headgate.web.upload import Uploads
@@ -28,3 +29,4 @@ class Office:
     tail: Tail
     metrics: Metrics
     history: History
+    report_turn: Turn
