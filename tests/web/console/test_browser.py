@@ -104,7 +104,7 @@ def test_a_campaign_is_paused_and_resumed(served, chromium):
         for each in (page, other):
             each.goto(f"{served.url}/campaigns/{campaign}")
             expect(each.locator("#live")).to_have_text("Live")
-        page.locator("summary", has_text="Pause").focus()
+        page.locator("summary", has_text="Pause…").focus()
         page.keyboard.press("Enter")
         page.get_by_label("Why").fill("night")
         page.keyboard.press("Enter")
