@@ -15,6 +15,7 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import HOLDING, State
 from headgate.web.campaigning import campaign
 from headgate.web.console.acts import Act, Done, Write
+from headgate.web.console.editing import CampaignEditing
 from headgate.web.console.pages import Context, Question, View, with_query
 from headgate.web.office import Office
 from headgate.web.routes.campaigns import CampaignRoutes
@@ -87,6 +88,7 @@ class CampaignPages:
         self._office = office
         self._campaigns = CampaignRoutes(office)
         self._operations = CampaignOperations(office, self._campaigns)
+        self._editing = CampaignEditing(office, self._operations)
         self._tasks = TaskRoutes(office)
 
     def views(self) -> list[View]:
@@ -94,6 +96,7 @@ class CampaignPages:
         return [
             View(path="/campaigns", template="campaigns.html", context=self._list, live=True),
             View(path=ONE, template="campaign.html", context=self._show, live=True),
+            *self._editing.views(),
         ]
 
     def acts(self) -> list[Act]:
@@ -105,6 +108,7 @@ class CampaignPages:
             Act(path=f"{ONE}/retry", call=self._retry, back=page_of),
             Act(path=f"{ONE}/stop", call=self._stop, back=page_of),
             Act(path=f"{ONE}/tasks/{{task_id}}/cancel", call=self._cancel, back=list_of),
+            *self._editing.acts(),
         ]
 
     async def _list(self, question: Question) -> Context:
