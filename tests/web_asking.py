@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +44,15 @@ async def add(client: httpx.AsyncClient, body: bytes = BODY, **said: Any) -> dic
     answer = await client.post("/packages", files={"file": ("fw", body)}, data={"version": "V2"} | said)
     assert answer.status_code in (200, 201), answer.text
     return answer.json()
+
+
+def vendor_archive(**said: Any) -> bytes:
+    """A vendor's zip, whose UpgradeDesc.json says this."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("UpgradeDesc.json", json.dumps({"fileName": "app.bin", "version": "V2"} | said))
+        archive.writestr("app.bin", BODY)
+    return packed.getvalue()
 
 
 def problem(answer: httpx.Response, status: int, name: str | None = None) -> dict[str, Any]:

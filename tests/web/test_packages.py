@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import tracemalloc
-import zipfile
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from headgate.web.upload import Form
 from peer import eventually
-from web_asking import BODY, add, problem
+from web_asking import BODY, add, problem, vendor_archive
 
 BOUNDARY = "=here="
 HEAD = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -62,15 +58,6 @@ def test_a_package_comes_goes_and_is_the_same_when_it_comes_again(run, api):
             problem(await client.get("/packages/nonsense"), 422)
 
     run(main())
-
-
-def vendor_archive(**said: Any) -> bytes:
-    """A vendor's zip, whose UpgradeDesc.json says this."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("UpgradeDesc.json", json.dumps({"fileName": "app.bin", "version": "V2"} | said))
-        archive.writestr("app.bin", BODY)
-    return packed.getvalue()
 
 
 def test_a_vendors_archive_says_itself_what_it_is(run, api, tmp_path):

@@ -24,6 +24,7 @@ from headgate.web.openapi import document
 from headgate.web.problems import handle
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
+from headgate.web.reporting.turn import Turn
 from headgate.web.routes import (
     campaigns,
     cells,
@@ -66,6 +67,7 @@ class Web:
             metrics=Metrics(desk.figures, desk.now),
             history=History(self._sample),
             forecasts=Forecasts(desk, reader),
+            report_turn=Turn(),
         )
         self._running: list[asyncio.Task[None]] = []
         api = self._built(failed)

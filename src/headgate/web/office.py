@@ -12,6 +12,7 @@ from headgate.web.history import History
 from headgate.web.metrics import Metrics
 from headgate.web.reading import Reader
 from headgate.web.repeats import Repeats
+from headgate.web.reporting.turn import Turn
 from headgate.web.settings import WebSettings
 from headgate.web.tail import Tail
 from headgate.web.upload import Uploads
@@ -31,5 +32,6 @@ class Office:
     metrics: Metrics
     history: History
     forecasts: Forecasts
+    report_turn: Turn
     labelling: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Labels are read, compared and replaced by one at a time."""

@@ -1,7 +1,6 @@
 """The console in a browser: Debian's Chromium, a real server, simulated devices.
 
-Pictures go to build/screenshots. One server for all: it takes longer to begin than to be looked at. Where
-there is no Chromium these are skipped, in CI never.
+One server for all: it takes longer to begin than to be looked at.
 """
 
 from __future__ import annotations
@@ -9,18 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
+from console_browsing import NEEDS_CHROMIUM, THEMES, Served, looking, picture
 from headgate.fleet.population import Population
 from headgate.fleet.runner import Fleet
 from headgate.server import Config, Server
@@ -30,49 +25,12 @@ from headgate.upgrade.task import State, Timers
 from headgate.wire.coap import Message
 from headgate.wire.numbers import CON, POST
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PICTURES = Path(__file__).parents[3] / "build" / "screenshots"
 DEVICES = 40
-THEMES = ("light", "dark")
 HOSTILE = "<script>document.title='x'</script><img src=x onerror=alert(1)>"
 TURNED = "urn:dev:\u202egnp.\n<b>"
 RECEIVER = "https://ops.headgate.invalid/fleet/meters/told-of-every-task-that-ended?site=north"
-PATIENCE_MS = 20_000
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="there is no chromium on this machine"
-)
-
-
-@dataclass
-class Served:
-    """A server that a thread of its own serves, and what happens there."""
-
-    url: str
-    loop: asyncio.AbstractEventLoop
-    server: Server
-    package: bytes
-    campaign: str
-    """Which upgrades the devices."""
-
-    def link(self) -> str:
-        """A login link."""
-        assert self.server.http is not None
-        return self.ask(self.server.http.login_url)
-
-    def begun(self, *endpoints: str, **how: Any) -> str:
-        """The id of a new campaign for devices that never come."""
-        made = self.server.create_campaign(name="trial", package=self.package, endpoints=endpoints, **how)
-        return self.ask(lambda: made).id
-
-    def ask(self, what: Callable[[], Any]) -> Any:
-        """What something answers there."""
-
-        async def asked() -> Any:
-            said = what()
-            return await said if asyncio.iscoroutine(said) else said
-
-        return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(30)
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -118,51 +76,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The browser."""
-    assert CHROMIUM is not None, "CI has no chromium"
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def looking(served: Served, chromium: Browser, **how: Any) -> Iterator[Page]:
-    """A page, logged in by a link; nothing that the policy forbids, and no error, happens on it."""
-    context = chromium.new_context(viewport={"width": 1360, "height": 850}, **how)
-    context.set_default_timeout(PATIENCE_MS)
-    said: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda message: message.type == "error" and said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
-    link = served.link()
-    if how.get("java_script_enabled", True):
-        page.goto(link)
-    else:
-        page.goto(link.partition("#")[0])
-        page.get_by_label("Token").fill(link.partition("#")[2])
-        page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{served.url}/")
-    yield page
-    context.close()
-    assert [
-        each for each in said if "status of 422" not in each
-    ] == []  # as a form with a mistake is answered
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what it looks like."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    assert page.screenshot(path=PICTURES / f"{name}.png", full_page=True).startswith(b"\x89PNG")
-
-
-expect.set_options(timeout=PATIENCE_MS)
-
-
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_a_campaign_is_made_by_the_wizard(served, chromium, scripts):
     """From the button to its page; scripts are not needed."""
@@ -195,7 +108,7 @@ def test_a_campaign_is_paused_and_resumed(served, chromium):
         for each in (page, other):
             each.goto(f"{served.url}/campaigns/{campaign}")
             expect(each.locator("#live")).to_have_text("Live")
-        page.locator("summary", has_text="Pause").focus()
+        page.locator("summary", has_text="Pause…").focus()
         page.keyboard.press("Enter")
         page.get_by_label("Why").fill("night")
         page.keyboard.press("Enter")

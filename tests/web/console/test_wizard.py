@@ -59,6 +59,8 @@ def test_what_was_said_is_kept_on_the_way_back(run, api):
             page = await client.post(NEW, data=said | {"step": "preview", "retry_count": "many"})
             assert page.status_code == 422
             assert re.search(r'<input id="retry_count"[^>]*value="many"[^>]*aria-invalid="true"', page.text)
+            page = await client.post(NEW, data=fields(page) | {"step": "preview", "window_begin_0": "22:00"})
+            assert '<p class="wrong" id="wrong-window_end_0">takes a time of day' in page.text
             page = await client.post(NEW, data=fields(page) | {"step": "preview", "retry_count": ""})
             assert "2 devices" in shown(page)
             page = await client.post(NEW, data=fields(page) | {"step": "targets"})
@@ -135,6 +137,7 @@ def test_a_policy_is_what_the_api_takes(said, wanted):
         ({"stages": "9" * 5000}, "stages"),
         ({"gate_errors": "nan"}, "gate_errors"),
         ({"gate_executed": "inf"}, "gate_executed"),
+        ({"gate_executed": "1.5"}, "gate_executed"),
         ({"timer_online_s": "1e999"}, "timer_online_s"),
         ({"retry_count": "1.5"}, "retry_count"),
         ({"timer_online_s": "-1"}, "timer_online_s"),
@@ -144,6 +147,7 @@ def test_a_policy_is_what_the_api_takes(said, wanted):
         ({"window_begin_0": "22:00"}, "window_end_0"),
         ({"window_begin_1": "25:00", "window_end_1": "06:00"}, "window_begin_1"),
         ({"window_days_0": "mon"}, "window_begin_0"),
+        ({"window_begin_0": "22:00", "window_end_0": "22:00"}, "window_end_0"),
     ],
 )
 def test_a_mistake_names_its_field(said, field):

@@ -15,7 +15,8 @@ from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import HOLDING, State
 from headgate.web.campaigning import campaign
 from headgate.web.console.acts import Act, Done, Write
-from headgate.web.console.pages import Context, Question, View
+from headgate.web.console.editing import CampaignEditing
+from headgate.web.console.pages import Context, Question, View, with_query
 from headgate.web.office import Office
 from headgate.web.routes.campaigns import CampaignRoutes
 from headgate.web.routes.operations import CampaignOperations, PauseWanted, RetryWanted
@@ -87,6 +88,7 @@ class CampaignPages:
         self._office = office
         self._campaigns = CampaignRoutes(office)
         self._operations = CampaignOperations(office, self._campaigns)
+        self._editing = CampaignEditing(office, self._operations)
         self._tasks = TaskRoutes(office)
 
     def views(self) -> list[View]:
@@ -94,6 +96,7 @@ class CampaignPages:
         return [
             View(path="/campaigns", template="campaigns.html", context=self._list, live=True),
             View(path=ONE, template="campaign.html", context=self._show, live=True),
+            *self._editing.views(),
         ]
 
     def acts(self) -> list[Act]:
@@ -104,7 +107,8 @@ class CampaignPages:
             Act(path=f"{ONE}/confirm", call=self._confirm, back=page_of),
             Act(path=f"{ONE}/retry", call=self._retry, back=page_of),
             Act(path=f"{ONE}/stop", call=self._stop, back=page_of),
-            Act(path=f"{ONE}/tasks/{{task_id}}/cancel", call=self._cancel, back=page_of),
+            Act(path=f"{ONE}/tasks/{{task_id}}/cancel", call=self._cancel, back=list_of),
+            *self._editing.acts(),
         ]
 
     async def _list(self, question: Question) -> Context:
@@ -172,7 +176,7 @@ class CampaignPages:
 
     async def _cancel(self, write: Write) -> Done:
         task = await self._tasks.cancel_task(write.question.params["task_id"], write.question.token)
-        return Done(to=page_of(write.question), said=f"Task {task.id} is cancelled.")
+        return Done(to=list_of(write.question), said=f"Task {task.id} is cancelled.")
 
 
 def id_of(write: Write) -> str:
@@ -183,3 +187,8 @@ def id_of(write: Write) -> str:
 def page_of(question: Question) -> str:
     """The page of the campaign."""
     return f"/campaigns/{question.params['campaign_id']}"
+
+
+def list_of(question: Question) -> str:
+    """The same, with the tasks that were listed there."""
+    return with_query(page_of(question), question.query)

@@ -19,6 +19,7 @@ from headgate.web.targets import DeviceQuery
 PAGE = 50
 TIMELINE = 50
 TASKS = 20
+ONE = "/devices/{endpoint:endpoint}"
 
 
 class DevicePages:
@@ -33,17 +34,14 @@ class DevicePages:
         """The pages."""
         return [
             View(path="/devices", template="devices.html", context=self._list),
-            View(path="/devices/{endpoint:endpoint}", template="device.html", context=self._show, live=True),
+            View(path=ONE, template="device.html", context=self._show, live=True),
         ]
 
     def acts(self) -> list[Act]:
         """What can be done."""
         return [
-            Act(
-                path="/devices/{endpoint:endpoint}/labels",
-                call=self._label,
-                back=lambda question: words.device_url(endpoint_of(question)),
-            )
+            Act(path=f"{ONE}/labels", call=self._label, back=page_of),
+            Act(path=f"{ONE}/tasks/{{task_id}}/cancel", call=self._cancel, back=page_of),
         ]
 
     async def _list(self, question: Question) -> Context:
@@ -99,7 +97,11 @@ class DevicePages:
         answer = await self._devices.set_labels(endpoint, labels, if_match=form.one("etag"))
         kept = Labels.model_validate(json.loads(bytes(answer.body)))
         said = ", ".join(f"{name} {value}" for name, value in kept if value is not None)
-        return Done(to=words.device_url(endpoint), said=f"Labels saved: {said or 'none'}.")
+        return Done(to=page_of(write.question), said=f"Labels saved: {said or 'none'}.")
+
+    async def _cancel(self, write: Write) -> Done:
+        task = await self._tasks.cancel_task(write.question.params["task_id"], write.question.token)
+        return Done(to=page_of(write.question), said=f"Task {task.id} is cancelled.")
 
 
 def rate_of(progress: Progress) -> float | None:
@@ -111,3 +113,8 @@ def rate_of(progress: Progress) -> float | None:
 def endpoint_of(question: Question) -> str:
     """The device that is meant: by the path, or by a parameter where no path can say it."""
     return question.params["endpoint"] or question.query.get("endpoint", "")
+
+
+def page_of(question: Question) -> str:
+    """The page of the device."""
+    return words.device_url(endpoint_of(question))

@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.task import Timers
+from headgate.upgrade.windows import WINDOWS_MAX
 from headgate.web.console.pages import Form
 
 STEPS = ("package", "targets", "policy", "preview")
@@ -19,7 +20,10 @@ TIMERS = tuple(each.name for each in fields(Timers))
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FILTERS = ("endpoint_prefix", "product", "version", "cell", "group")
 CLOCK = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-WINDOWS = 2
+WINDOW_FIELD = re.compile("window_(?:begin|end|days)_([0-9]{1,2})")
+WINDOWS = 2  # that the form of a new campaign has room for
+RETRIES_MAX = 100
+EXECUTED_MAX = 10_000_000
 
 
 class Mistake(Exception):
@@ -44,6 +48,14 @@ def number(form: Form, name: str, *, low: float = 0.0, high: float = math.inf) -
         span = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
         raise Mistake(name, f"takes a number {span}, not “{text[:40]}”")
     return value
+
+
+def whole(form: Form, name: str, *, low: int = 0, high: int) -> int | None:
+    """A field that is a whole number, None where it is empty. Raises Mistake."""
+    value = number(form, name, low=low, high=high)
+    if value is not None and value != int(value):
+        raise Mistake(name, "takes a whole number")
+    return None if value is None else int(value)
 
 
 # -- the steps --
@@ -96,16 +108,12 @@ def policy(form: Form) -> dict[str, Any]:
 
 def retry(form: Form) -> dict[str, Any]:
     """Who is tried again."""
-    count = number(form, "retry_count", high=100)
+    count = whole(form, "retry_count", high=RETRIES_MAX)
     if count is None:
         return {}
-    if count != int(count):
-        raise Mistake("retry_count", "takes a whole number")
     minutes = number(form, "retry_minutes") or 0.0
     causes = form.get("retry_failures", []) or [each.value for each in Failure]
-    rules = [
-        {"failure": cause, "count": int(count), "interval_s": minutes * 60} for cause in causes if count >= 1
-    ]
+    rules = [{"failure": cause, "count": count, "interval_s": minutes * 60} for cause in causes if count]
     return {"retry": rules}
 
 
@@ -115,20 +123,24 @@ def stages(form: Form) -> dict[str, Any]:
     sizes = [size_of(each) for each in re.split(r"[,;\s]+(?!%)", form.one("stages")) if each]
     if sizes:
         said["stages"] = sizes
-    success = number(form, "gate_success", high=100)
-    threshold = number(form, "gate_errors", high=100)
-    executed = number(form, "gate_executed", low=1)
-    gate = {
-        "success": None if success is None else success / 100,
-        "error_threshold": None if threshold is None else threshold / 100,
-        "minimum_executed": None if executed is None else int(executed),
-    }
-    gate = {name: value for name, value in gate.items() if value is not None}
-    if gate:
-        said["gate"] = gate
+    wanted = gate(form)
+    if wanted:
+        said["gate"] = wanted
     if form.one("confirm") not in ("", "none"):
         said["confirm"] = form.one("confirm")
     return said
+
+
+def gate(form: Form) -> dict[str, Any]:
+    """What a stage must show: shares, where people write percents."""
+    success = number(form, "gate_success", high=100)
+    threshold = number(form, "gate_errors", high=100)
+    found = {
+        "success": None if success is None else success / 100,
+        "error_threshold": None if threshold is None else threshold / 100,
+        "minimum_executed": whole(form, "gate_executed", low=1, high=EXECUTED_MAX),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def size_of(text: str) -> dict[str, Any]:
@@ -146,23 +158,47 @@ def size_of(text: str) -> dict[str, Any]:
 def schedule(form: Form) -> dict[str, Any]:
     """When it begins, and in which hours."""
     said: dict[str, Any] = {}
-    zone = form.one("timezone")
-    try:
-        where = ZoneInfo(zone) if zone else UTC
-    except (ValueError, OSError, KeyError):
-        raise Mistake("timezone", f"there is no time zone “{zone[:40]}”; Europe/Berlin is one") from None
-    if form.one("start"):
-        try:
-            at = datetime.fromisoformat(form.one("start"))
-        except ValueError:
-            raise Mistake("start", "takes a date and a time, such as 2026-01-31 22:00") from None
-        said["start_s"] = (at if at.tzinfo else at.replace(tzinfo=where)).timestamp()
-    windows = [window for number in range(WINDOWS) if (window := window_of(form, number)) is not None]
-    if windows:
-        said["windows"] = windows
-    if zone and said:
-        said["timezone"] = zone
+    zone(form)
+    begin, hours = start(form), windows(form)
+    if begin is not None:
+        said["start_s"] = begin
+    if hours:
+        said["windows"] = hours
+    if form.one("timezone") and said:
+        said["timezone"] = form.one("timezone")
     return said
+
+
+def zone(form: Form) -> tzinfo:
+    """The time zone of the times that the form says."""
+    name = form.one("timezone")
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ValueError, OSError, KeyError):
+        raise Mistake("timezone", f"there is no time zone “{name[:40]}”; Europe/Berlin is one") from None
+
+
+def start(form: Form) -> float | None:
+    """When it begins, None where that is at once."""
+    if not form.one("start"):
+        return None
+    try:
+        at = datetime.fromisoformat(form.one("start"))
+    except ValueError:
+        raise Mistake("start", "takes a date and a time, such as 2026-01-31 22:00") from None
+    return (at if at.tzinfo else at.replace(tzinfo=zone(form))).timestamp()
+
+
+def windows(form: Form) -> list[dict[str, Any]]:
+    """Its maintenance windows, however many the form has room for."""
+    each = (window_of(form, number) for number in slots(form))
+    return [window for window in each if window is not None]
+
+
+def slots(form: Form) -> list[int]:
+    """The numbers of the windows that the form has fields of."""
+    numbers = {int(found[1]) for found in map(WINDOW_FIELD.fullmatch, form) if found}
+    return sorted(number for number in numbers if number < WINDOWS_MAX)
 
 
 def window_of(form: Form, number: int) -> dict[str, Any] | None:
@@ -176,6 +212,8 @@ def window_of(form: Form, number: int) -> dict[str, Any] | None:
     for name, text in (("begin", begin), ("end", end)):
         if not CLOCK.fullmatch(text):
             raise Mistake(f"window_{name}_{number}", "takes a time of day, such as 22:00")
+    if begin == end:
+        raise Mistake(f"window_end_{number}", "a window ends at another time than it begins")
     return {"days": days, "begin": begin, "end": end}
 
 

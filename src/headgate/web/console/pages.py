@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import Response
 
 from headgate.web.access import Scope, Token
 from headgate.web.console import words
@@ -55,6 +56,15 @@ class View:
     context: Callable[[Question], Awaitable[Context]]
     scope: Scope = Scope.READ
     live: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A page that is whole by itself: nothing of the console's stands around it."""
+
+    path: str
+    call: Callable[[Question], Awaitable[Response]]
+    scope: Scope = Scope.READ
 
 
 class Templates:

@@ -30,8 +30,9 @@ from headgate.web.console.live import Live
 from headgate.web.console.login import Login
 from headgate.web.console.overview import Overview
 from headgate.web.console.packages import PackagePages
-from headgate.web.console.pages import Context, Form, Question, Templates, View
+from headgate.web.console.pages import Context, Form, Question, Sheet, Templates, View
 from headgate.web.console.reference import Reference
+from headgate.web.console.reports import ReportSheet
 from headgate.web.console.sessions import COOKIE, Session, Sessions
 from headgate.web.console.settings import SettingsPage
 from headgate.web.console.static import Static
@@ -108,6 +109,10 @@ class Site:
             *self._tokens.acts(),
         ]
 
+    def sheets(self) -> list[Sheet]:
+        """Every page that is whole by itself."""
+        return ReportSheet(self._office).sheets()
+
     def _built(self) -> ASGIApp:
         acts = [Route(each.path, self._act(each), methods=["POST"]) for each in self.acts()]
         views = self.views()
@@ -123,6 +128,7 @@ class Site:
                     *streams,
                     *acts,
                     *(Route(each.path, self._view(each)) for each in views),
+                    *(Route(each.path, self._sheet(each)) for each in self.sheets()),
                 ],
                 exception_handlers={
                     guard.NotLoggedIn: self._on_stranger,
@@ -145,6 +151,14 @@ class Site:
             context = await view.context(question)
             live = LIVE_PATH + question.path if view.live else None
             return self._page(view.template, context, question, session, live=live)
+
+        return answer
+
+    def _sheet(self, sheet: Sheet) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            _, token = guard.session_of(self.sessions, request)
+            guard.permitted(token, sheet.scope)
+            return await sheet.call(question_of(request, token))
 
         return answer
 
@@ -287,7 +301,7 @@ class Site:
 
 
 class Secured:
-    """Puts on every answer what is said to the browser."""
+    """Puts on every answer what is said to the browser, where it does not say so itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -298,7 +312,9 @@ class Secured:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._headers]
+                said = list(message.get("headers", ()))
+                names = {name for name, _ in said}
+                message["headers"] = said + [each for each in self._headers if each[0] not in names]
             await send(message)
 
         await self._app(scope, receive, sent)

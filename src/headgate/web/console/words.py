@@ -108,14 +108,24 @@ def device_url(endpoint: str) -> str:
     return f"/devices/?endpoint={name}" if endpoint.strip(".") == "" else f"/devices/{name}"
 
 
-def labels_url(endpoint: str) -> str:
-    """Where the labels of a device are saved.
+def act_url(endpoint: str, act: str) -> str:
+    """Where something is done with a device.
 
-    >>> labels_url("urn:a/b"), labels_url("..")
+    >>> act_url("urn:a/b", "labels"), act_url("..", "labels")
     ('/devices/urn%3Aa%2Fb/labels', '/devices//labels?endpoint=..')
     """
     path, mark, query = device_url(endpoint).partition("?")
-    return f"{path}/labels{mark}{query}"
+    return f"{path}/{act}{mark}{query}"
+
+
+def labels_url(endpoint: str) -> str:
+    """Where the labels of a device are saved."""
+    return act_url(endpoint, "labels")
+
+
+def cancel_url(endpoint: str, task_id: str) -> str:
+    """Where a task of a device is cancelled."""
+    return act_url(endpoint, f"tasks/{task_id}/cancel")
 
 
 # -- states --
@@ -193,6 +203,18 @@ def state_word(state: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., str]] = {
     each.__name__: each
-    for each in (number, size, share, duration, moment, visible, device_url, labels_url, tone, state_word)
+    for each in (
+        number,
+        size,
+        share,
+        duration,
+        moment,
+        visible,
+        device_url,
+        labels_url,
+        cancel_url,
+        tone,
+        state_word,
+    )
 }
 """What templates know these by."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from headgate.web.access import Scope as Access
 from headgate.web.campaigning import CampaignStatus
 from headgate.web.office import Office
 from headgate.web.paging import Text
-from headgate.web.problems import Problem, missing
+from headgate.web.problems import missing
 from headgate.web.reporting.axis import BINS_MAX, Axis, axis_of
 from headgate.web.reporting.counting import (
     EDGES_S,
@@ -40,7 +41,8 @@ from headgate.web.routes.campaigns import ONE, CampaignRoutes
 from headgate.web.table import Route
 
 COURSE_MAX = 200
-AGAIN_S = "5"
+
+Writing = Callable[[Database, Campaign, CampaignStatus, Limits, float], str]
 
 
 class TimeAxis(BaseModel):
@@ -206,7 +208,6 @@ class ReportRoutes:
     def __init__(self, office: Office, campaigns: CampaignRoutes) -> None:
         self._office = office
         self._campaigns = campaigns
-        self._busy = False
 
     def table(self) -> list[Route]:
         """What can be asked for."""
@@ -226,21 +227,19 @@ class ReportRoutes:
 
         One report is made at a time, since each reads all tasks of its campaign: 503 for the next one.
         """
+        return Response(await self.made(campaign_id, written), media_type="application/json")
+
+    async def made(self, campaign_id: str, write: Writing) -> str:
+        """The report, as `write` writes it in a thread. Problems 404 and 503."""
         reader, desk = self._office.reader, self._office.desk
         status = await self._campaigns.show_campaign(campaign_id)
         row = await reader.row(tables.campaigns, campaign_id)
         if row is None:
             raise missing(f"campaign {campaign_id}")
-        if self._busy:
-            raise Problem(503, "another report is being made", headers={"Retry-After": AGAIN_S})
-        self._busy = True
-        try:
-            body = await reader.call(
-                written, reader.database, campaign_of(row), status, desk.limits, desk.now()
+        with self._office.report_turn.taken():
+            return await reader.call(
+                write, reader.database, campaign_of(row), status, desk.limits, desk.now()
             )
-        finally:
-            self._busy = False
-        return Response(body, media_type="application/json")
 
 
 def written(
