@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-import postgres
 from headgate.store.database import Database
 from headgate.upgrade.advice import ADVICE
 from headgate.upgrade.campaign import CampaignState
@@ -25,31 +22,10 @@ from web_asking import problem
 CELL = "460-00-B2F60B1"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.PostgresServer]:
-    """A PostgreSQL server; where there is none the test is skipped, but not in CI."""
-    programs = postgres.programs()
-    if programs is None:
-        absent = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(absent)
-        pytest.skip(absent)
-    with postgres.started(programs) as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def database(new_url: Callable[[], str]) -> Iterator[Database]:
     """An open database with a small campaign."""
-    if request.param == "postgresql":
-        yield from filled(request.getfixturevalue("server").new())
-    else:
-        yield from filled(f"sqlite:///{tmp_path}/headgate.db")
-
-
-def filled(url: str) -> Iterator[Database]:
-    """It, with the campaign."""
-    opened = Database.open(url)
+    opened = Database.open(new_url())
     opened.commit(small_campaign())
     yield opened
     opened.close()
@@ -126,7 +102,7 @@ def test_time_begins_when_the_campaign_does(database):
     assert found.progress[1].ended[0] == 2  # what was before counts from the beginning
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # PostgreSQL plans by how much there is
+@pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)  # PostgreSQL plans by how much there is
 @pytest.mark.parametrize("sought_max", [0, 20_000])
 def test_lines_are_read_from_an_index(database, sought_max, monkeypatch):
     """Those of few tasks are looked up; those of many are read as they come, and nothing orders them."""
