@@ -14,7 +14,8 @@ from typing import Any
 HERE = Path(__file__).parent
 QUESTIONS = (
     *("codec", "responder", "segments", "exchange", "loopback", "memory"),
-    *("control", "uplinks", "store", "campaigns", "hooks", "idle", "planes", "console", "api", "start"),
+    *("control", "uplinks", "store", "campaigns", "hooks", "idle", "planes", "console", "api", "report"),
+    "start",
 )
 RESULTS = HERE / "results"
 

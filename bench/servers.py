@@ -175,7 +175,7 @@ class Beat:
 
     def told(self) -> dict[str, float]:
         """Since it was asked last, in milliseconds."""
-        late, spent = sorted(self._late_s), sorted(self._spent_s)
+        late, spent = (sorted(each) or [0.0] for each in (self._late_s, self._spent_s))
         collected_s, self._collected_s = self._collected_s, 0.0
         self._late_s, self._spent_s = [], []
         return {

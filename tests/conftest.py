@@ -1,16 +1,19 @@
-"""Shared by all rooms: how hard hypothesis looks, and the loops that asynchronous tests run on."""
+"""Shared by all rooms: how hard hypothesis looks, the loops of asynchronous tests, and both databases."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+
+import postgres
 
 RUN_BOUND_S = 60.0  # no test waits longer for what does not come
 
@@ -42,3 +45,25 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
             return await main
 
     return lambda main: request.param(bounded(main))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    """A PostgreSQL server; where there is none the test is skipped, but not in CI."""
+    programs = postgres.programs()
+    if programs is None:
+        absent = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(absent)
+        pytest.skip(absent)
+    with postgres.started(programs) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes the URL of an empty database with each call: of a SQLite file, or on a server of ours."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_server").new
+    numbers = iter(range(1_000_000))
+    return lambda: f"sqlite:///{tmp_path}/{next(numbers)}/headgate.db"

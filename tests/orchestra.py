@@ -287,12 +287,17 @@ class House:
     """Everything, with a clock of its own."""
 
     def __init__(
-        self, folder: FilePath, *, limits: Limits | None = None, settings: OrchestratorSettings | None = None
+        self,
+        folder: FilePath,
+        *,
+        url: str | None = None,
+        limits: Limits | None = None,
+        settings: OrchestratorSettings | None = None,
     ) -> None:
         self.now = NOON_S
         self.limits = limits
         self.settings = settings
-        self.url = f"sqlite:///{folder}/headgate.db"
+        self.url = url or f"sqlite:///{folder}/headgate.db"
         self.database = Database.open(self.url)
         self.drawn = itertools.count(1)
         self.devices: dict[str, Device] = {}

@@ -96,7 +96,8 @@ def small_campaign() -> Batch:
     created = {"at_s": T, "endpoint": "", "what": "campaign created", "detail": HOSTILE}
     batch.append(tables.events, {"task_id": None, "campaign_id": "c", "step": None} | created)
     for at, task_id, what, detail in LINES:
-        line = {"at_s": T + at, "endpoint": "d", "what": what, "detail": detail}
+        endpoint = f"d{int(task_id[2:9])}"
+        line = {"at_s": T + at, "endpoint": endpoint, "what": what, "detail": detail}
         batch.append(tables.events, {"task_id": task_id, "campaign_id": "c", "step": 9} | line)
     for name, value in COUNTERS.items():
         batch.add(("c", name), value)

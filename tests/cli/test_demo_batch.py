@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 
 from headgate.cli.demo import pauses
-from headgate.cli.demo.batch import BATCH, BATCH_STAGE, batch_of, in_stages, made, sizes_of, stages_of
-from headgate.cli.demo.orders import orders_of
+from headgate.cli.demo.batch import (
+    BATCH,
+    BATCH_PRODUCT,
+    BATCH_STAGE,
+    batch_of,
+    in_stages,
+    made,
+    sizes_of,
+    stages_of,
+)
+from headgate.cli.demo.orders import PRODUCTS, Placed, orders_of, product_of
 from headgate.cli.demo.pauses import Pause, pause_wrongs
-from headgate.cli.demo.rehearsal import UNREAD_MAX_BYTES, behind_s
+from headgate.cli.demo.rehearsal import UNREAD_MAX_BYTES, behind_s, next_steps
 from headgate.fleet.outcome import Interval
 from headgate.fleet.population import Population
 from headgate.upgrade.campaign import CampaignState, Hold
@@ -55,6 +64,21 @@ def test_the_order_tells_the_stage_of_each_device():
     numbers = [order.stage_of[endpoint] for endpoint in order.endpoints]
     assert numbers == [1] * 10 + [2] * 50 + [3] * 140
     assert {order.stage_of[each] for each in order.endpoints if "headgate-B-" in each} == {BATCH_STAGE}
+
+
+def test_what_to_try_next_is_a_campaign_for_the_bad_batch():
+    """Chosen by the label of its product, which no other device has."""
+    devices = made(population(), 0.0)
+    order = orders_of(devices, version="V2.0", size_bytes=100, seed=1)[0]
+    placed = Placed(order=order, campaign_id="c0ffee", package="4ea021b62388bdd4")
+    steps = next_steps(SimpleNamespace(devices=devices), [placed])
+    [create] = [command for command in steps if "campaign create" in command]
+    assert create == (
+        f"headgate campaign create --package 4ea021b62388bdd4 --product {BATCH_PRODUCT} --dry-run"
+    )
+    bad = {each.profile.endpoint for each in devices if each.profile.fault == BATCH}
+    assert {each.profile.endpoint for each in devices if product_of(each) == BATCH_PRODUCT} == bad
+    assert {product_of(each) for each in devices} == {*PRODUCTS.values(), BATCH_PRODUCT}
 
 
 @pytest.mark.parametrize(("devices", "faulty"), [(2, 0.0), (6, 0.0), (40, 1.0)])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from headgate.cli.demo.pace import BEHIND_MAX_S, PASSED_MAX_S, PacedClock
+from headgate.cli.demo import pace
+from headgate.cli.demo.pace import BEHIND_MAX_S, PASSED_MAX_S, STEPS_MAX, PacedClock
 from peer import eventually
 
 
@@ -76,6 +78,58 @@ def test_it_waits_for_whoever_is_behind(run):
         clock.stop()
 
     run(main())
+
+
+class Loop:
+    """A loop whose time the test sets, and that calls when the test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.paused = False
+
+    def time(self) -> float:
+        """In our seconds."""
+        return self.now_s
+
+    def call_later(self, _delay_s: float, call: Callable[[], None]) -> None:
+        """After a pause."""
+        self.turn, self.paused = call, True
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """After whatever else is due."""
+        self.turn, self.paused = call, False
+
+
+def test_a_tick_that_came_late_is_made_up_for_in_steps(monkeypatch):
+    """The loop turns in between; what a long absence owes, or who was behind, is not made up for."""
+    loop, clock, behind = Loop(), PacedClock(1000.0), [0.0]
+    monkeypatch.setattr(pace.asyncio, "get_running_loop", lambda: loop)
+    clock.start(lambda: behind[0])
+
+    def passed_after(elapsed_s: float) -> float:
+        before_s = clock.now()
+        loop.now_s += elapsed_s
+        loop.turn()
+        return clock.now() - before_s
+
+    assert passed_after(0.0016) == pytest.approx(PASSED_MAX_S)
+    for last, paused in ((0.5, False), (0.5, False), (0.1, True)):
+        assert not loop.paused
+        assert passed_after(0.0) == pytest.approx(last, abs=1e-5)
+        assert loop.paused == paused
+    assert clock.held_s == pytest.approx(0.0, abs=1e-8)
+
+    passed = [passed_after(10.0)]
+    while not loop.paused:
+        passed.append(passed_after(0.0))
+    assert passed == pytest.approx([PASSED_MAX_S] * STEPS_MAX)
+
+    assert passed_after(0.0016) == pytest.approx(PASSED_MAX_S)
+    behind[0] = BEHIND_MAX_S
+    assert passed_after(0.0) == 0.0
+    assert loop.paused
+    behind[0] = 0.0
+    assert passed_after(0.0) == 0.0
 
 
 def test_what_is_due_is_not_waited_for():

@@ -13,6 +13,9 @@ import pytest
 
 from headgate.fleet.faults import FAULTS
 from headgate.fleet.pcp_faults import PCP_FAULTS
+from headgate.fleet.runner import Fleet
+from headgate.server import Server
+from headgate.store import tables
 
 PATIENCE_S = 300.0  # far beyond what it takes on a busy machine
 SMALL = ("--devices", "64", "--cells", "2", "--size", "2000", "--speed", "1000")
@@ -90,7 +93,15 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
     def other(*ends: Any, **how: Any) -> Any:
         return verdict_of(*ends, **how | {"digests": dict.fromkeys(how["digests"], "0" * 64)})
 
+    label, products = rehearsal.label, {}
+
+    async def labelled(server: Server, fleet: Fleet) -> None:
+        await label(server, fleet)
+        rows = server._in.database.rows(tables.devices, limit=10)
+        products.update({row["endpoint"]: row["product"] for row in rows})
+
     monkeypatch.setattr(rehearsal, "verdict_of", other)
+    monkeypatch.setattr(rehearsal, "label", labelled)
     shown = rehearsal.Demo(
         devices=2,
         cells=1,
@@ -111,6 +122,8 @@ def test_what_does_not_hold_is_named_and_fails_the_demo(monkeypatch, capsys):
         "urn:dev:headgate-00000",
         "urn:dev:headgate-00001",
     ]
+    assert sorted(products) == ["urn:dev:headgate-00000", "urn:dev:headgate-00001"]
+    assert sorted(products.values()) == ["meter", "tracker"]
 
 
 def test_ctrl_c_ends_it_without_a_traceback():

@@ -39,7 +39,7 @@ def test_by_product(run, server_of, product):
                 assert await asyncio.to_thread(register, peer) == 0x41
             desk = ServerDesk(server, server._in)
             assert listens_s(server) == LONG_S
-            await desk.label(SLEEPER, product="tracker", group=None)
+            await server.label([SLEEPER, "absent"], product="tracker")
             assert listens_s(server) == 0.0
             await desk.label(SLEEPER, product=product, group=None)
             assert listens_s(server) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ class Killed(Exception):
     """The process died."""
 
 
-def house_of(folder: Path) -> House:
-    """One that makes ten tasks at a time."""
-    folder.mkdir()
-    return House(folder, settings=OrchestratorSettings(work_max=10))
+@pytest.fixture
+def new_house(tmp_path: Path, new_url: Callable[[], str]) -> Callable[[], House]:
+    """Makes houses that make ten tasks at a time, each with an empty database."""
+    return lambda: House(tmp_path, url=new_url(), settings=OrchestratorSettings(work_max=10))
 
 
 def made(house: House) -> list[tuple[str, str]]:
@@ -59,7 +60,7 @@ def some_made(house: House, pieces: int) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_every_commit_every_task_is_there_once(tmp_path, when):
+def test_killed_at_every_commit_every_task_is_there_once(new_house, when):
     """And the campaign runs as if nothing had been: stages, retries and counters are the same.
 
     One device has a task already: its second one fails as it is made.
@@ -67,7 +68,7 @@ def test_killed_at_every_commit_every_task_is_there_once(tmp_path, when):
     retry = RetryPolicy(by_failure={Failure.TASK_CONFLICT: Retry(count=1, interval_s=60)})
 
     def runs(kill_at: int | None) -> int:
-        house = house_of(tmp_path / str(kill_at))
+        house = new_house()
         house.campaign("ep-7", id="c0")
         house.run()
         house.campaign(*ENDPOINTS, retry=retry, sizes=[Size(count=10)])
@@ -103,9 +104,9 @@ def test_killed_at_every_commit_every_task_is_there_once(tmp_path, when):
         runs(kill_at)
 
 
-def test_killed_before_it_was_stored_there_is_no_campaign(tmp_path):
+def test_killed_before_it_was_stored_there_is_no_campaign(new_house):
     """Nobody was told of it: neither its row is there, nor its list."""
-    house = house_of(tmp_path / "house")
+    house = new_house()
     house.campaign(*ENDPOINTS)
     house.kill()
     house.run()
@@ -113,9 +114,9 @@ def test_killed_before_it_was_stored_there_is_no_campaign(tmp_path):
     house.close()
 
 
-def test_killed_again_and_again(tmp_path):
+def test_killed_again_and_again(new_house):
     """Each process makes a piece, and the next one goes on with the list where it ended."""
-    house = house_of(tmp_path / "house")
+    house = new_house()
     some_made(house, 0)
     for process in range(1, 4):
         house.orchestrator.expire(house.now)
@@ -131,9 +132,9 @@ def test_killed_again_and_again(tmp_path):
 
 
 @pytest.mark.parametrize("killed_between", [False, True])
-def test_stopped_after_a_restart_while_it_is_made(tmp_path, killed_between):
+def test_stopped_after_a_restart_while_it_is_made(new_house, killed_between):
     """No more is made, what there was is cancelled, and the list goes with it: in one transaction."""
-    house = house_of(tmp_path / "house")
+    house = new_house()
     some_made(house, 1)
     house.kill()
     house.orchestrator.expire(house.now)
@@ -149,9 +150,9 @@ def test_stopped_after_a_restart_while_it_is_made(tmp_path, killed_between):
     house.close()
 
 
-def test_a_schedule_outlives_it(tmp_path):
+def test_a_schedule_outlives_it(new_house):
     """Nothing begins before its time, though the process that was told of it is gone."""
-    house = house_of(tmp_path / "house")
+    house = new_house()
     house.campaign(*ENDPOINTS, start_s=house.now + 3600)
     house.commit()
     house.kill()
@@ -163,9 +164,9 @@ def test_a_schedule_outlives_it(tmp_path):
     house.close()
 
 
-def test_one_of_an_earlier_version_has_no_list(tmp_path):
+def test_one_of_an_earlier_version_has_no_list(new_house):
     """It is stopped, and says so: nobody is upgraded by half a list."""
-    house = house_of(tmp_path / "house")
+    house = new_house()
     some_made(house, 2)
     batch = Batch()
     batch.delete(tables.campaign_lists, ("c1",))

@@ -11,11 +11,9 @@ import pytest
 
 from headgate.store import tables
 from headgate.store.batch import Batch
-from headgate.upgrade.radio import Cell, RadioClass
-from headgate.upgrade.task import Kind, State
-from headgate.web import forecasting, known
+from headgate.upgrade.radio import RadioClass
+from headgate.web import forecasting
 from headgate.web.forecasting import WAITING_MAX
-from headgate.web.targets import DeviceFilter, filtered
 from web_asking import add, problem
 from web_browsing import logged_in, shown
 
@@ -36,11 +34,6 @@ async def stored(asked, table, rows):
     for row in rows:
         batch.put(table, row)
     await asked.server._in.write(asked.server._in.database.commit, batch)
-
-
-def reports(**said):
-    """When devices report."""
-    return known.Reports(**{"now_s": NOW_S, "interval_s": None, "online_s": DAY_S} | said)
 
 
 async def dry(client, body, **params):
@@ -103,104 +96,6 @@ def test_what_an_operator_assumes_is_used(run, api):
             assert (await dry(client, body | {"start_s": start_s}))["begin_s"] == start_s
             for wrong in ({"loss": 1}, {"failures": -1}, {"report_interval_s": 0}):
                 problem(await client.post("/campaigns", params={"dry_run": True} | wrong, json=body), 422)
-
-    run(main())
-
-
-def test_a_sleeper_reports_until_its_registration_ends():
-    """By its lifetime and when it was heard; who has not registered comes within T_online."""
-    row = reports().row("A", "1", True, 7200, NOW_S - 7000.0)
-    assert row == ("A", C1, True, 200.0, 7200.0)
-    assert reports().row("A", "1", True, 7200, NOW_S - 8000.0).within_s == 1.0
-    assert reports(interval_s=600.0).row("A", "1", True, 7200, NOW_S - 7000.0)[3:] == (600.0, 600.0)
-    assert reports().row("A", "1", False, 7200, NOW_S - 7000.0).within_s == 0.0
-    assert reports().row("A", "", True, 7200, None)[:2] == (None, None)
-    assert reports().row(None, None, None, None, None) == (None, None, False, DAY_S, DAY_S)
-
-
-def test_stages_are_runs_of_the_list(run, api):
-    """Of a query, by ranges of endpoints; a cell is thinned by the database."""
-
-    async def main() -> None:
-        async with api() as asked:
-            rows = [device(n, f"{n % 3:X}", "01"[n % 2]) for n in range(60)]
-            rows += [device(n, None, None) for n in range(60, 70)]
-            await stored(asked, tables.devices, rows)
-            database = asked.server._in.database
-            query = filtered(DeviceFilter(endpoint_prefix="d"))
-            first, last = known.stored_parts(database, query, [12, 58], reports())
-            assert sum(first.counts.values()) == 12
-            assert last.counts[None] == 10
-            assert first.counts == {(f"{cell:X}", each): 2 for cell in range(3) for each in (C0, C1)}
-            assert len(first.rows(["0", "1"], every=1)) == 8
-            assert len(last.rows(["0"], every=4)) == 4
-            assert [row.cell for row in last.rows(None, every=3)] == [None] * 3
-            listed = known.listed_parts(database, [row["endpoint"] for row in rows], [12, 58], reports())
-            for mine, theirs in zip(listed, (first, last), strict=True):
-                assert mine.counts == theirs.counts
-                assert mine.rows(["0"], every=1) == theirs.rows(["0"], every=1)
-
-    run(main())
-
-
-def task(number, **said):
-    """A row of tasks: one that succeeded, in class 1."""
-    row = {"id": f"c-{number:07}", "campaign_id": "c", "endpoint": f"d{number:05}", "entered_s": 0.0}
-    row |= {"stage_s": 0.0, "created_s": 0.0, "active": False, "cell_id": 0x1A2B, "smcc": 460, "smnc": 0}
-    return row | {"radio_class": "1", "state": State.SUCCESS.value, "ended_s": NOW_S + 900.0} | said
-
-
-def test_the_pace_of_a_class_is_what_was_measured(run, api):
-    """100 s until the URI was taken, 500 s of download, 300 s for the rest: of twenty, else it is assumed."""
-
-    async def main() -> None:
-        async with api() as asked, asked.client() as client:
-            made = await add(client)
-            campaign = {"id": "c", "kind": "firmware", "pid": made["pid"], "state": "ended"}
-            await stored(asked, tables.campaigns, [campaign | {"created_s": 1.0}])
-            rows = [task(n) for n in range(known.ENOUGH)]
-            rows += [task(n, radio_class="2") for n in range(100, 100 + known.ENOUGH - 1)]
-            rows += [task(n, radio_class="0", state=State.FAILED.value) for n in range(200, 230)]
-            await stored(asked, tables.tasks, rows)
-            batch = Batch()
-            for row in rows:
-                for what, at_s in zip(known.steps(Kind.FIRMWARE), (0.0, 100.0, 600.0), strict=True):
-                    said = {
-                        "at_s": NOW_S + at_s,
-                        "what": what,
-                        "detail": "",
-                        "campaign_id": "c",
-                        "step": None,
-                    }
-                    batch.append(tables.events, said | {"endpoint": row["endpoint"], "task_id": row["id"]})
-            database = asked.server._in.database
-            await asked.server._in.write(database.commit, batch)
-            found = known.paces(database, Kind.FIRMWARE)
-            assert list(found) == [C1]
-            assert found[C1].goodput_bytes_s == pytest.approx(made["size_bytes"] / 500)
-            assert (found[C1].rest_s, found[C1].tasks) == (400.0, known.ENOUGH)
-            assert known.paces(database, Kind.SOFTWARE) == {}
-            body = {"package": made["pid"], "targets": {"endpoints": ["d00000"]}}
-            (each,) = (await dry(client, body))["classes"]
-            assert (each["radio_class"], each["measured"]) == ("U", 0)
-
-    run(main())
-
-
-def test_who_holds_slots_is_counted_by_cell_and_class(run, api):
-    """Active tasks alone."""
-
-    async def main() -> None:
-        async with api() as asked:
-            rows = [task(n, state=State.DOWNLOADING.value, active=True) for n in range(3)]
-            rows += [task(n, state=State.WAIT_SLOT.value, active=True) for n in range(3, 5)]
-            rows += [task(5), task(6, state=State.WAIT_ONLINE.value, active=True)]
-            await stored(asked, tables.tasks, rows)
-            (found,) = known.occupied(
-                asked.server._in.database, asked.server._in.orchestrator.negotiator.admission.limits
-            )
-            assert (found.cell, found.radio_class) == (Cell(0x1A2B, 460, 0), C1)
-            assert (found.held, found.waiting, found.limit) == (3, 2, 10)
 
     run(main())
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-import postgres
 from headgate.store.database import Database
 from headgate.upgrade.advice import ADVICE
 from headgate.upgrade.campaign import CampaignState
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.stages import Stage
+from headgate.web.reporting import counting, slots
 from headgate.web.routes.reports import Counted, counted, written
 from report_rows import CAMPAIGN, HOSTILE, T, small_campaign
 from web_asking import problem
@@ -23,31 +22,10 @@ from web_asking import problem
 CELL = "460-00-B2F60B1"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.PostgresServer]:
-    """A PostgreSQL server; where there is none the test is skipped, but not in CI."""
-    programs = postgres.programs()
-    if programs is None:
-        absent = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(absent)
-        pytest.skip(absent)
-    with postgres.started(programs) as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def database(new_url: Callable[[], str]) -> Iterator[Database]:
     """An open database with a small campaign."""
-    if request.param == "postgresql":
-        yield from filled(request.getfixturevalue("server").new())
-    else:
-        yield from filled(f"sqlite:///{tmp_path}/headgate.db")
-
-
-def filled(url: str) -> Iterator[Database]:
-    """It, with the campaign."""
-    opened = Database.open(url)
+    opened = Database.open(new_url())
     opened.commit(small_campaign())
     yield opened
     opened.close()
@@ -58,8 +36,18 @@ def at(found: Counted, series: list[int]) -> Callable[[float], int]:
     return lambda second: series[found.axis.place(T + second)]
 
 
-def test_the_numbers_are_those_of_counting_by_hand(database):
-    """Stages by the last attempt of each device, slots by the lines of the log, times and causes by tasks."""
+@pytest.mark.parametrize(
+    "how",
+    [{}, {(counting, "SLICE"): 1}, {(slots, "SOUGHT_MAX"): 0}],
+    ids=["as it is", "device by device", "all of the log"],
+)
+def test_the_numbers_are_those_of_counting_by_hand(database, how, monkeypatch):
+    """Stages by the last attempt of each device, slots by the lines of the log, times and causes by tasks.
+
+    However much of it the database looks at in one go, and however it comes to the lines.
+    """
+    for place, value in how.items():
+        monkeypatch.setattr(*place, value)
     found = counted(database, CAMPAIGN, T + 1000)
     assert found.axis == (T, 0.5, 200)
 
@@ -112,6 +100,29 @@ def test_time_begins_when_the_campaign_does(database):
     found = counted(database, later, T + 1000)
     assert (found.axis.begin_s, found.axis.bin_s * found.axis.bins) == (T + 50, 50)
     assert found.progress[1].ended[0] == 2  # what was before counts from the beginning
+
+
+@pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)  # PostgreSQL plans by how much there is
+@pytest.mark.parametrize("sought_max", [0, 20_000])
+def test_lines_are_read_from_an_index(database, sought_max, monkeypatch):
+    """Those of few tasks are looked up; those of many are read as they come, and nothing orders them."""
+    monkeypatch.setattr(slots, "SOUGHT_MAX", sought_max)
+    asked: list[tuple[str, Any]] = []
+    with database.reading() as reader:
+        event.listen(reader, "before_cursor_execute", lambda *said: asked.append(said[2:4]))
+        cells, _ = slots.busiest(reader, CAMPAIGN)
+        list(slots.lines(reader, CAMPAIGN, cells, T + 1000))
+        plans = [
+            " / ".join(step.detail for step in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values))
+            for text, values in list(asked)
+        ]
+    assert not any("SCAN events" in plan for plan in plans), "not even to see where the log ends"
+    if sought_max:
+        assert "tasks_campaign" in plans[-1]
+        assert "events_endpoint" in plans[-1]
+    else:
+        assert "SEARCH events USING INTEGER PRIMARY KEY" in plans[-1]
+        assert "TEMP B-TREE" not in plans[-1]
 
 
 def test_lines_that_are_gone_are_said_to_be(database):

@@ -16,7 +16,6 @@ from headgate.model import Progress
 from headgate.server import rooms
 from headgate.server.hooks.hooks import HookStatus
 from headgate.server.operations import Operations
-from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.store.database import Database
 from headgate.upgrade.admission import Limits, Occupancy, Standing
@@ -93,10 +92,7 @@ class ServerDesk:
 
     async def label(self, endpoint: str, *, product: str | None, group: str | None) -> None:
         """Say of which product a device is, and in which group."""
-        batch = Batch()
-        batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
-        await self.write(batch)
-        self._house.labelled(endpoint, product)
+        await self._house.operations.label([endpoint], product, group)
 
     # -- packages --
 

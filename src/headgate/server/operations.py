@@ -14,6 +14,7 @@ from headgate.errors import CampaignChangedError, CampaignError, CampaignStateEr
 from headgate.server import rooms
 from headgate.server.retrying import meant
 from headgate.store import tables
+from headgate.store.batch import Batch
 from headgate.upgrade.campaign import Campaign, checked_endpoints
 from headgate.upgrade.draft import Draft
 from headgate.upgrade.failure import Failure
@@ -139,6 +140,17 @@ class Operations:
     async def cancel_task(self, task_id: str, by: str) -> bool:
         """End it; False where it is over."""
         return await self._done(lambda now: self._house.orchestrator.cancel(task_id, by, now))
+
+    async def label(self, endpoints: Iterable[str], product: str | None, group: str | None) -> None:
+        """Say of which product devices are, and in which group."""
+        house, named = self._house, list(endpoints)
+        house.pump.check()
+        batch = Batch()
+        for endpoint in named:
+            batch.change(tables.devices, {"endpoint": endpoint, "product": product, "group_name": group})
+        await house.write(house.database.commit, batch)
+        for endpoint in named:
+            house.labelled(endpoint, product)
 
     async def remove_device(self, endpoint: str, by: str) -> bool:
         """End its registration; False where there is none."""

@@ -311,6 +311,12 @@ class Server:
         """
         return await self._in.operations.remove_device(endpoint, by)
 
+    async def label(
+        self, endpoints: Iterable[str], *, product: str | None = None, group: str | None = None
+    ) -> None:
+        """Say of which product registered devices are, and in which group. Raises StoreError."""
+        await self._in.operations.label(endpoints, product, group)
+
     async def campaign(self, campaign_id: str) -> CampaignStatus:
         """A campaign as it stands in the store. Raises CampaignError where there is none."""
         return await status_of(self._in, campaign_id)

@@ -213,11 +213,12 @@ def occupied(database: Database, limits: Limits) -> list[Occupancy]:
     """Who holds slots now, or stands in line, by cell and class."""
     where = (tasks.c.cell_id, tasks.c.smcc, tasks.c.smnc, tasks.c.radio_class)
     holding = [state.value for state in HOLDING]
+    in_line = (tasks.c.state == State.WAIT_SLOT.value).label("waits")
     query = (
-        select(*where, tasks.c.state == State.WAIT_SLOT.value, func.count())
+        select(*where, in_line, func.count())
         .where(tasks.c.active.is_(True), tasks.c.state.in_([*holding, State.WAIT_SLOT.value]))
         .where(tasks.c.cell_id.is_not(None), tasks.c.radio_class.is_not(None))
-        .group_by(*where, tasks.c.state == State.WAIT_SLOT.value)
+        .group_by(*where, in_line)
     )
     counts: dict[tuple[Cell, RadioClass], list[int]] = defaultdict(lambda: [0, 0])
     with database.reading() as reader:

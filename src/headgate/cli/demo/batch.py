@@ -26,6 +26,8 @@ from headgate.upgrade.stages import Gate, Size, sized
 BATCH = "bad batch"
 BATCH_FAULT = "Result 8"
 BATCH_CAUSE = FAULTS[BATCH_FAULT]
+BATCH_PRODUCT = "meter-b"
+"""The label of these devices, so that they can be chosen: a hardware revision of its own."""
 BATCH_STAGE = 2
 BATCH_SHARE = 0.24  # of its stage
 ERROR_THRESHOLD = 0.1

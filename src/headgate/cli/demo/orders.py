@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headgate.cli.demo.batch import in_stages, stages_of
+from headgate.cli.demo.batch import BATCH, BATCH_PRODUCT, in_stages, stages_of
 from headgate.fleet.device import Device
 from headgate.fleet.download import make_package
 from headgate.server import CampaignStatus, Server, TaskStatus
@@ -20,6 +20,8 @@ from headgate.upgrade.task import Kind
 
 ASKED_TWICE = "asked twice"
 PAGE = 1000
+PRODUCTS = {Kind.FIRMWARE: "meter", Kind.SOFTWARE: "tracker"}
+"""Labels of packages, and of the devices that they are for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class Placed:
 
     order: Order
     campaign_id: str
+    package: str
+    """Its PID."""
 
     async def status(self, server: Server) -> CampaignStatus:
         """How it stands."""
@@ -74,6 +78,11 @@ class Placed:
 def kind_of(device: Device) -> Kind:
     """By what a device is upgraded."""
     return Kind.FIRMWARE if device.profile.pcp is None else Kind.SOFTWARE
+
+
+def product_of(device: Device) -> str:
+    """The label of its product."""
+    return BATCH_PRODUCT if device.profile.fault == BATCH else PRODUCTS[kind_of(device)]
 
 
 def orders_of(devices: Sequence[Device], *, version: str, size_bytes: int, seed: int) -> list[Order]:
@@ -105,8 +114,14 @@ def orders_of(devices: Sequence[Device], *, version: str, size_bytes: int, seed:
 
 async def place(server: Server, order: Order) -> Placed:
     """Give the server the package, and make the campaign."""
-    package = await server.add_package(order.body, version=order.version, kind=order.kind, name=order.name)
+    package = await server.add_package(
+        order.body,
+        version=order.version,
+        kind=order.kind,
+        name=order.name,
+        product=PRODUCTS[order.kind],
+    )
     campaign = await server.create_campaign(
         name=order.name, package=package.pid, endpoints=list(order.endpoints), stages=order.stages
     )
-    return Placed(order=order, campaign_id=campaign.id)
+    return Placed(order=order, campaign_id=campaign.id, package=package.pid.hex())

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from headgate.cli.demo import batch
 from headgate.cli.demo.contention import Contention
-from headgate.cli.demo.orders import Placed, kind_of, orders_of, place
+from headgate.cli.demo.orders import Placed, kind_of, orders_of, place, product_of
 from headgate.cli.demo.pace import PacedClock
 from headgate.cli.demo.pauses import Operator, pause_wrongs
 from headgate.cli.demo.show import Show, Sight
@@ -39,6 +39,8 @@ REPORT_EVERY_S = 75.0
 AWAKE_S = 93.0
 BOOT_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05  # ours
+LIFETIME_S = 7 * 86_400
+"""Of registrations: whoever has left is there to be chosen after the 24 h that are skipped at the end."""
 AFTERLIFE_S = 600.0
 """How long devices are there after their task. For hours they would report, and nothing else would happen."""
 SWITCH_OFF_EVERY_S = 2.0  # ours
@@ -97,6 +99,7 @@ class Demo:
                         verdict = await self._upgrade(server, fleet, clock, show, placed)
                     finally:
                         clock.stop()
+                    await label(server, fleet)
                     show.ended(verdict, clock)
                     if not self.exit and show.is_terminal:
                         show.next_steps(next_steps(fleet, placed))
@@ -120,6 +123,7 @@ class Demo:
             boot_within_s=BOOT_WITHIN_S,
             report_interval_s=REPORT_EVERY_S,
             awake_s=AWAKE_S,
+            lifetime_s=LIFETIME_S,
         )
 
     def _config(self, folder: Path) -> Config:
@@ -255,14 +259,28 @@ def behind_s(fleet: Fleet, server: Server) -> float:
     return max(fleet.behind_s, server.committing_s)
 
 
+async def label(server: Server, fleet: Fleet) -> None:
+    """Say of which product each device is."""
+    endpoints: dict[str, list[str]] = {}
+    for device in fleet.devices:
+        endpoints.setdefault(product_of(device), []).append(device.profile.endpoint)
+    for product, named in endpoints.items():
+        await server.label(named, product=product)
+
+
 def next_steps(fleet: Fleet, placed: Sequence[Placed]) -> dict[str, str]:
     """Commands that a person may try, with what they show."""
-    campaign_id = placed[0].campaign_id
-    told = [each.profile for each in fleet.devices if each.profile.fault] or [fleet.devices[0].profile]
-    endpoint = next((each.endpoint for each in told if each.fault == batch.BATCH), told[0].endpoint)
+    campaign_id, package = placed[0].campaign_id, placed[0].package
+    told = [each for each in fleet.devices if each.profile.fault] or [fleet.devices[0]]
+    device = next((each for each in told if each.profile.fault == batch.BATCH), told[0])
+    endpoint, product = device.profile.endpoint, product_of(device)
     return {
         f"headgate campaign show {campaign_id}": "its stages, their gates, and who ended how",
         f"headgate device timeline {endpoint}": "all that happened to a device, step by step",
+        f"headgate device list --product {product}": "its product: the devices with that label",
+        f"headgate campaign create --package {package} --product {product} --dry-run": (
+            "what another campaign would be like, for that product alone"
+        ),
         f"headgate campaign report {campaign_id} -o report.html": "how it went, as a page with charts",
     }
 

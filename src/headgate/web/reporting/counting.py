@@ -1,5 +1,7 @@
 """What the tasks of a campaign say, counted by the database: what comes out is small, whatever its size.
 
+Tasks are counted in slices: what the database puts in order to group it, it keeps in memory.
+
 A device is counted by its last attempt, as a campaign's stages count: who is tried again has not ended, from
 the moment in which the next attempt was made.
 """
@@ -7,26 +9,28 @@ the moment in which the next attempt was made.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Integer, String, case, cast, exists, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, String, and_, case, cast, exists, func, select
 
 from headgate.store.tables import tasks
-from headgate.upgrade.campaign import Campaign
+from headgate.upgrade.campaign import Campaign, first_task_id
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.radio import RadioClass
 from headgate.upgrade.task import State
-from headgate.web.reporting.axis import DAY_S, HOUR_S, MINUTE_S, Axis, whole
+from headgate.web.reporting.axis import DAY_S, HOUR_S, MINUTE_S, Axis
 
 INDEX_DIGITS = 7  # of a task's id (upgrade.campaign.first_task_id)
 ATTEMPTS_MAX = 10  # told one by one; the last is this one and all beyond
 GOOD = (State.SUCCESS.value, State.DONE_SAME.value)
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}
-STEPS_S = ((100.0, 0.1), (1_000.0, 1.0), (10_000.0, 10.0), (100_000.0, 100.0))
-COARSEST_S = 1_000.0
+SLICE = 100_000  # devices: 8 MB of SQLite's memory
+STEPS = ((1_000, 1), (10_000, 10), (100_000, 100), (1_000_000, 1_000))  # in tenths of a second
+COARSEST = 10_000
 EDGES_S = (
     *(0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0),
     *(each * MINUTE_S for each in (1, 2, 3, 5, 10, 15, 20, 30, 45)),
@@ -74,42 +78,53 @@ class Attempt:
     failed: int
 
 
-def stage_of(campaign: Campaign) -> ColumnElement[int]:
-    """The number of a task's stage: by the place of its device, which its id holds."""
-    if len(campaign.stages) <= 1:
-        return literal(1)
-    begin = len(campaign.id) + 2
-    index = cast(func.substr(tasks.c.id, begin, INDEX_DIGITS), Integer)
-    ends = list(accumulate(stage.devices for stage in campaign.stages))
-    return case(
-        *((index < end, number) for number, end in enumerate(ends[:-1], start=1)), else_=len(campaign.stages)
-    )
+class Slice(NamedTuple):
+    """Tasks of devices that stand beside each other in the list of a campaign."""
+
+    stage: int
+    tasks: ColumnElement[bool]
+    """The condition that a task is one of them."""
+
+
+def slices(reader: Connection, campaign: Campaign) -> Iterator[Slice]:
+    """All tasks of a campaign, each slice of one stage. Blocking."""
+    last = reader.scalar(select(func.max(tasks.c.id)).where(tasks.c.campaign_id == campaign.id))
+    if last is None:
+        return
+    begin = len(campaign.id) + 1
+    devices = int(last[begin : begin + INDEX_DIGITS]) + 1
+    ends = [*accumulate(stage.devices for stage in campaign.stages[:-1]), devices]
+    first = 0
+    for stage, end in enumerate(ends, start=1):
+        while first < end:
+            next_first = min(first + SLICE, end)
+            low, high = (first_task_id(campaign.id, place) for place in (first, next_first))
+            ours = and_(tasks.c.campaign_id == campaign.id, tasks.c.id >= low, tasks.c.id < high)
+            yield Slice(stage, ours)
+            first = next_first
 
 
 def progress(reader: Connection, campaign: Campaign, axis: Axis) -> dict[int, Progress]:
     """How each stage went on, by its number. Blocking."""
-    stage, at = stage_of(campaign).label("stage"), axis.place_of(tasks.c.ended_s).label("at")
-    ours = tasks.c.campaign_id == campaign.id
     found = {
         number: Progress(*([0] * axis.bins for _ in range(3)))
         for number in range(1, max(len(campaign.stages), 1) + 1)
     }
-    ends = (
-        select(stage, at, tasks.c.state, func.count())
-        .where(ours, tasks.c.ended_s.is_not(None))
-        .group_by(stage, at, tasks.c.state)
-    )
-    for number, place, state, count in reader.execute(ends):
-        found[number].ended[place] += count
-        if state in GOOD:
-            found[number].succeeded[place] += count
-        elif state == State.FAILED.value:
-            found[number].failed[place] += count
-    at = axis.place_of(tasks.c.created_s).label("at")
-    again = select(stage, at, func.count()).where(ours, tasks.c.attempt > 1).group_by(stage, at)
-    for number, place, count in reader.execute(again):
-        found[number].ended[place] -= count
-        found[number].failed[place] -= count
+    ended = axis.place_of(tasks.c.ended_s).label("at")
+    begun = axis.place_of(tasks.c.created_s).label("at")
+    for stage, ours in slices(reader, campaign):
+        series = found[stage]
+        ends = select(ended, tasks.c.state, func.count()).where(ours, tasks.c.ended_s.is_not(None))
+        for place, state, count in reader.execute(ends.group_by(ended, tasks.c.state)):
+            series.ended[place] += count
+            if state in GOOD:
+                series.succeeded[place] += count
+            elif state == State.FAILED.value:
+                series.failed[place] += count
+        again = select(begun, func.count()).where(ours, tasks.c.attempt > 1)
+        for place, count in reader.execute(again.group_by(begun)):
+            series.ended[place] -= count
+            series.failed[place] -= count
     for each in found.values():
         each.ended = list(accumulate(each.ended))
         each.succeeded = list(accumulate(each.succeeded))
@@ -134,20 +149,17 @@ def causes(reader: Connection, campaign: Campaign) -> list[Cause]:
 def attempts(reader: Connection, campaign: Campaign) -> list[Attempt]:
     """How many attempts there were, and how they ended. Blocking."""
     number = case((tasks.c.attempt > ATTEMPTS_MAX, ATTEMPTS_MAX), else_=tasks.c.attempt).label("number")
-    query = (
-        select(number, tasks.c.state, func.count())
-        .where(tasks.c.campaign_id == campaign.id)
-        .group_by(number, tasks.c.state)
-    )
-    counts: dict[int, dict[str, int]] = {}
-    for at, state, count in reader.execute(query):
-        counts.setdefault(at, {})[state] = count
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for _, ours in slices(reader, campaign):
+        query = select(number, tasks.c.state, func.count()).where(ours).group_by(number, tasks.c.state)
+        for at, state, count in reader.execute(query):
+            counts[at][state] += count
     return [
         Attempt(
             number=at,
-            tasks=sum(states.values()),
-            succeeded=sum(states.get(state, 0) for state in GOOD),
-            failed=states.get(State.FAILED.value, 0),
+            tasks=states.total(),
+            succeeded=sum(states[state] for state in GOOD),
+            failed=states[State.FAILED.value],
         )
         for at, states in sorted(counts.items())
     ]
@@ -160,22 +172,20 @@ def finishing(reader: Connection, campaign: Campaign) -> dict[RadioClass, Finish
     groups: a time is told to within 1 % (below 10 s, to a tenth of a second).
     """
     lasted = tasks.c.ended_s - tasks.c.waiting_s
-    step = case(*((lasted < below, each) for below, each in STEPS_S), else_=COARSEST_S)
-    rounded = (whole(lasted / step) * step).label("rounded")
-    query = (
-        select(tasks.c.radio_class, rounded, func.count())
-        .where(
-            tasks.c.campaign_id == campaign.id,
+    tenths = cast(lasted * 10, BigInteger)
+    step = case(*((tenths < below, each) for below, each in STEPS), else_=COARSEST)
+    rounded = (tenths // step * step).label("rounded")
+    times: dict[RadioClass, Counter[float]] = defaultdict(Counter)
+    for _, ours in slices(reader, campaign):
+        query = select(tasks.c.radio_class, rounded, func.count()).where(
+            ours,
             tasks.c.state == State.SUCCESS.value,
             tasks.c.radio_class.is_not(None),
             tasks.c.waiting_s > 0,
             lasted >= 0,
         )
-        .group_by(tasks.c.radio_class, rounded)
-    )
-    times: dict[RadioClass, dict[float, int]] = {}
-    for radio_class, lasted_s, count in reader.execute(query):
-        times.setdefault(RadioClass(radio_class), {})[float(lasted_s)] = count
+        for radio_class, lasted_tenths, count in reader.execute(query.group_by(tasks.c.radio_class, rounded)):
+            times[RadioClass(radio_class)][lasted_tenths / 10] += count
     return {radio_class: finished(times[radio_class]) for radio_class in RadioClass if radio_class in times}
 
 

@@ -10,11 +10,13 @@ is not known, and the report says from when on it knows.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, and_, case, func, literal, or_, select, tuple_
 
 from headgate.store.tables import events, tasks
 from headgate.upgrade import TABLES
@@ -23,9 +25,12 @@ from headgate.upgrade.negotiator import ENDS
 from headgate.upgrade.radio import Cell, RadioClass
 from headgate.upgrade.task import State
 from headgate.web.reporting.axis import Axis
+from headgate.web.reporting.counting import slices
 
 CELLS_MAX = 12
-LINES = 5_000  # of the log, in memory at once
+SOUGHT_MAX = 20_000
+"""Tasks whose lines are looked up and put in order. For more the log is read through, in its order."""
+LINES = 2_000  # of the log, in memory at once
 MARGIN_S = 60.0  # a clock that was set
 GIVEN, LINED, OVER = "given", "lined", "over"
 GRANTED = "SlotGranted"
@@ -108,18 +113,18 @@ def occupied(reader: Connection, campaign: Campaign, axis: Axis, end_s: float) -
 def busiest(reader: Connection, campaign: Campaign) -> tuple[list[Busy], int]:
     """The cells with the most tasks, and how many cells there are. Blocking."""
     place = (tasks.c.cell_id, SMCC, SMNC)
-    query = (
-        select(*place, func.count().label("tasks"), func.count().over())
-        .where(tasks.c.campaign_id == campaign.id, tasks.c.cell_id.is_not(None), tasks.c.waiting_s > 0)
-        .group_by(*place)
-        .order_by(func.count().desc(), *place)
-        .limit(CELLS_MAX)
-    )
-    found, total = [], 0
-    for cell_id, smcc, smnc, count, total in reader.execute(query):  # noqa: B007  (the same in each row)
-        cell = Cell(cell_id, None if smcc < 0 else smcc, None if smnc < 0 else smnc)
-        found.append(Busy(cell, count))
-    return found, total
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for _, ours in slices(reader, campaign):
+        query = select(*place, func.count()).where(ours, tasks.c.cell_id.is_not(None), tasks.c.waiting_s > 0)
+        for *where, count in reader.execution_options(yield_per=LINES).execute(query.group_by(*place)):
+            counts[tuple(where)] += count
+    found = nsmallest(CELLS_MAX, counts.items(), key=lambda each: (-each[1], each[0]))
+    return [Busy(cell_of(*where), count) for where, count in found], len(counts)
+
+
+def cell_of(cell_id: int, smcc: int, smnc: int) -> Cell:
+    """The cell of columns in which -1 stands for null."""
+    return Cell(cell_id, None if smcc < 0 else smcc, None if smnc < 0 else smnc)
 
 
 def lines(reader: Connection, campaign: Campaign, cells: Sequence[Busy], end_s: float) -> Iterable[Any]:
@@ -132,6 +137,9 @@ def lines(reader: Connection, campaign: Campaign, cells: Sequence[Busy], end_s: 
         (each.cell_id, -1 if each.smcc is None else each.smcc, -1 if each.smnc is None else each.smnc)
         for each, _ in cells
     ]
+    its_task = [tasks.c.id == events.c.task_id]
+    if sum(each.tasks for each in cells) <= SOUGHT_MAX:
+        its_task += [tasks.c.campaign_id == campaign.id, tasks.c.endpoint == events.c.endpoint]
     query = (
         select(
             events.c.at_s,
@@ -143,7 +151,7 @@ def lines(reader: Connection, campaign: Campaign, cells: Sequence[Busy], end_s: 
             tasks.c.smnc,
             tasks.c.radio_class,
         )
-        .join(tasks, tasks.c.id == events.c.task_id)
+        .join(tasks, and_(*its_task))
         .where(
             events.c.campaign_id == campaign.id,
             events.c.id >= first_id(reader, campaign.created_s - MARGIN_S),
@@ -160,8 +168,9 @@ def lines(reader: Connection, campaign: Campaign, cells: Sequence[Busy], end_s: 
 
 def first_id(reader: Connection, at_s: float) -> int:
     """The number of the first line that was written then or later, found by halving: they are in order."""
-    low, high = reader.execute(select(func.min(events.c.id), func.max(events.c.id))).one()
-    if low is None:
+    # One by one: SQLite takes the two from the ends of its tree, both at once from a walk through all of it.
+    low, high = (reader.scalar(select(each(events.c.id))) for each in (func.min, func.max))
+    if low is None or high is None:
         return 0
     high += 1
     while low < high:
@@ -180,7 +189,8 @@ def swept(rows: Iterable[Any], cells: frozenset[str], axis: Axis, end_s: float) 
     holds: dict[str, Group] = {}
     elsewhere: dict[str, Group] = {}  # who stood in line in another cell or class than in the end
     held: dict[Group, Held] = {}
-    for at_s, task_id, kind, detail, *place, radio_class in rows:
+    groups: dict[tuple[Any, ...], Group] = {}  # by the columns that say so, since they are few
+    for at_s, task_id, kind, detail, *columns in rows:
         left = None
         if kind != GIVEN:
             left = holds.pop(task_id, None)
@@ -189,7 +199,10 @@ def swept(rows: Iterable[Any], cells: frozenset[str], axis: Axis, end_s: float) 
         if kind == OVER:
             elsewhere.pop(task_id, None)
             continue
-        last = (str(Cell(*place)), RadioClass(radio_class))
+        place = tuple(columns)
+        last = groups.get(place)
+        if last is None:
+            last = groups[place] = (str(Cell(*place[:3])), RadioClass(place[3]))
         if kind == LINED:
             said = REPORTED.match(detail)
             if said is not None:  # else it stands where it stood

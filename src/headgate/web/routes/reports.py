@@ -165,7 +165,7 @@ class Counted:
 
 
 def counted(database: Database, campaign: Campaign, now: float) -> Counted:
-    """A campaign as it stood in one moment. Blocking: seconds for 100,000 devices and their million lines."""
+    """A campaign as it stood in one moment. Blocking: some seconds for a million devices."""
     with database.reading() as reader:
         end_s = ended(reader, campaign, now)
         axis = axis_of(max(campaign.created_s, min(campaign.start_s or 0.0, end_s)), end_s)
