@@ -73,8 +73,10 @@ def divided(server: Server, flood: Server) -> Iterator[str]:
 
 
 def thread_s(server: Server) -> float:
-    """CPU seconds of the serving threads, or of all where the loop serves."""
-    serving = server.facts["serving"] or threads_of(server)
+    """CPU seconds of the serving threads; of the process where the loop serves, as threads come and go."""
+    serving = server.facts["serving"]
+    if not serving:
+        return server.cpu_s()
     task = Path(f"/proc/{server.process.pid}/task")
     return sum(int((task / str(each) / "schedstat").read_text().split()[0]) for each in serving) / 1e9
 
