@@ -150,6 +150,83 @@ def test_a_close_ends_it(run, serving, responder, cancelled):
     run(main())
 
 
+def test_what_came_since_it_ended_is_answered_by_a_cancelled_close(run, serving, responder):
+    """The thread has ended, and the loop has not heard of it yet: nobody serves just then."""
+
+    async def main() -> None:
+        async with serving(responder) as endpoint:
+            with Peer(endpoint.address[1]) as peer:
+                with endpoint.stood_in():
+                    [thread] = standing()
+                thread.join()
+                peer.send(ping(1))
+                # Not a task: it is cancelled as it waits for the first time.
+                closing = endpoint.close()
+                with contextlib.suppress(StopIteration, asyncio.CancelledError):
+                    closing.send(None)
+                    closing.throw(asyncio.CancelledError)
+                assert peer.hear().message_id == 1
+                with pytest.raises(OSError, match="closed"):
+                    endpoint.send(b"", b"", b"")
+
+    run(main())
+
+
+def test_it_can_be_closed_when_its_loop_is(endpoint_of, responder):
+    """By another loop, which no thread was told of."""
+
+    async def begin() -> None:
+        endpoint.start()
+        endpoint.stood_in().__enter__()
+
+    endpoint = endpoint_of(responder)
+    with Peer(endpoint.address[1]) as peer:
+        asyncio.run(begin())
+        peer.send(ping(1))
+        asyncio.run(asyncio.wait_for(endpoint.close(), 10))
+        assert peer.hear().message_id == 1
+    assert not standing()
+
+
+def test_a_system_without_threads_is_served_by_the_loop(run, serving, responder, monkeypatch):
+    """As if nobody had asked for one; it is told, and asked for again the next time."""
+    told = []
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        async with serving(responder) as endpoint:
+            with Peer(endpoint.address[1]) as peer:
+                with monkeypatch.context() as patch:
+                    patch.setattr(threading.Thread, "start", refuse)
+                    with endpoint.stood_in():
+                        pass
+                assert [str(each) for each in told] == ["can't start new thread"]
+                peer.send(ping(1))
+                assert await eventually(peer.waiting)
+                with endpoint.stood_in():
+                    peer.send(ping(2))
+                    assert peer.hear().message_id == 2
+
+    run(main())
+
+
+def test_it_begins_on_the_loop_alone(run, serving, responder, body):
+    """Who asks elsewhere is told so, and leaves nothing behind."""
+
+    async def main() -> None:
+        async with serving(responder) as endpoint:
+            with pytest.raises(RuntimeError):
+                await asyncio.to_thread(endpoint.stood_in().__enter__)
+            with Peer(endpoint.address[1]) as peer, endpoint.stood_in():
+                assert peer.download("fw", 4) == body
+            await loop_serves()
+
+    run(main())
+
+
 def test_packages_are_withdrawn_under_it(run, serving, catalog, responder, body):
     """A reader that changed hands leaves the catalog as any other."""
 

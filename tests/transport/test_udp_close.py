@@ -343,18 +343,45 @@ def test_replies_that_wait_for_room_go_with_the_socket(run, serving, responder, 
     run(main())
 
 
-def test_a_socket_that_breaks_under_it_is_told_once(run, serving, responder, unix, no_socket):
-    """And nobody stands in for it any more."""
+def test_replies_that_wait_while_it_stands_in_leave_the_catalog(run, serving, responder, unix, catalog):
+    """A close that is cancelled gives them up, as it does those of the loop."""
+
+    async def main() -> None:
+        async with serving(responder) as endpoint:
+            with unix_peer(unix) as client:
+                await until_blocked(endpoint, client)
+                with endpoint.stood_in():
+                    closing = asyncio.create_task(endpoint.close())
+                    await asyncio.sleep(0)
+                    closing.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await closing
+                counts = endpoint.counts()
+                assert counts["send failed"] > 0
+                assert counts["sent"] + counts["send failed"] == endpoint.outcomes()["ping"]
+            catalog.withdraw(b"fw")
+            assert catalog.reclaim() == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("stands_in", [False, True], ids=["loop", "stand-in"])
+def test_a_socket_that_breaks_is_told_once(run, serving, responder, unix, no_socket, stands_in):
+    """Whoever meets it; then nobody stands in any more, and the close has nothing more to say."""
     told = []
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
         async with serving(responder) as endpoint:
             os.dup2(no_socket, unix.fileno())
-            with endpoint.stood_in():
-                await eventually(lambda: endpoint.failure is not None)
+            if stands_in:
+                with endpoint.stood_in():
+                    await eventually(lambda: endpoint.failure is not None)
+            else:
+                endpoint._readable()
             with endpoint.stood_in():
                 assert not standing()
             assert told == [endpoint.failure]
+        assert told == [endpoint.failure]
 
     run(main())

@@ -46,9 +46,9 @@ cdef struct ListenerState:
     uint32_t pending_at               # next reply of the batch to be sent
     uint32_t pending_end              # one past the last one; both 0 when nothing is pending
     bint packet_info                  # replies leave from the address that was asked
-    uint64_t stopping                 # atomic; set by stop
+    uint64_t stopping                 # atomic; set by stop and recall, cleared by lend before a run
     uint64_t woken                    # records were pushed into an empty ring since `woken` was cleared
-    int wake_fd                       # eventfd to write then, or -1
+    int wake_fd                       # eventfd to write then, or -1; set while nobody serves
     Ring* ring                        # owned
     Reader* reader
     ListenerCounts counts             # written by the one thread of invariant 3

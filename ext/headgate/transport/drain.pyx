@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from headgate.engine.atomic cimport load_acquire, load_relaxed, store_relaxed, store_release
+from headgate.engine.atomic cimport load_acquire, store_release
 from headgate.engine.catalog cimport catalog_enter, catalog_leave
 from headgate.engine.ledger cimport MARK_COMPLETED, MARK_NONE, MARK_STARTED
 from headgate.engine.reply cimport (

@@ -111,7 +111,8 @@ cdef class Listener:
     def run(self):
         """Answer datagrams until `stop` or `recall`, then those still queued. Never takes the GIL meanwhile.
 
-        Replies that a full socket would not take are left to `flush` or `abandon`. For a thread of its own and a blocking socket. Raises OSError when the socket becomes unusable.
+        For a thread of its own and a blocking socket. Replies that a full socket would not take are left to
+        `flush` or `abandon`. Raises OSError when the socket becomes unusable.
         """
         cdef DrainResult result
         cdef int _round

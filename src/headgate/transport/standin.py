@@ -45,17 +45,16 @@ class StandIn:
         self._thread: threading.Thread | None = None
         self._wanted = 0
         self._through = False  # closed, or failed
-        self._ended = asyncio.Event()
-        self._ended.set()
         whole_s = int(LOOK_EVERY_S)
         timeout = TIMEVAL.pack(whole_s, int((LOOK_EVERY_S - whole_s) * 1e6))
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def begin(self) -> None:
         """Let a thread serve, until `end` was called as often. On the running loop."""
+        loop = asyncio.get_running_loop()
         self._wanted += 1
         if self._wanted == 1 and self._thread is None and not self._through:
-            self._lend(asyncio.get_running_loop())
+            self._lend(loop)
 
     def end(self) -> None:
         """One reason less."""
@@ -63,28 +62,31 @@ class StandIn:
         if self._wanted == 0 and self._thread is not None:
             self._listener.recall()
 
-    async def close(self) -> None:
-        """Wait until no thread serves; none will again, and the loop does not take the socket either."""
-        self._through = True
-        if self._thread is not None:
-            self._listener.recall()
-            await self._ended.wait()
+    def close(self) -> list[threading.Thread]:
+        """Nobody begins any more, and the loop does not take the socket either.
 
-    def join(self) -> None:
-        """The same where nothing can be awaited any more, as in a close that was cancelled."""
+        Returns who stands in yet, to be joined: only then nobody serves.
+        """
         self._through = True
-        if self._thread is not None:
-            self._listener.recall()
-            self._thread.join()
+        if self._thread is None:
+            return []
+        self._listener.recall()
+        return [self._thread]
 
     def _lend(self, loop: asyncio.AbstractEventLoop) -> None:
         self._let_go()
         self._bound.setblocking(True)  # libuv has made it non-blocking, and the thread would spin
-        self._ended.clear()
         self._listener.wake_fd = self._wake_fd
         self._listener.lend()
-        self._thread = threading.Thread(target=self._run, args=(loop,), name="headgate-stand-in", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(loop,), name="headgate-stand-in", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has none to spare
+            self._listener.wake_fd = -1
+            self._take()
+            loop.call_exception_handler({"message": "no thread can stand in", "exception": error})
+            return
+        self._thread = thread
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         failure = None
@@ -100,7 +102,6 @@ class StandIn:
         self._thread.join()  # it has nothing left to do
         self._thread = None
         self._listener.wake_fd = -1
-        self._ended.set()
         if failure is not None:
             self._through = True
             self._failed(failure)

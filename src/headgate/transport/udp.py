@@ -1,6 +1,6 @@
 """Listeners on the running loop or in native threads; hands datagrams over, sends replies.
 
-The one file of this room that knows asyncio. Works on any loop with add_reader (uvloop or asyncio).
+It serves on any loop with add_reader (uvloop or asyncio).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from headgate.engine.responder import Responder
+from headgate.transport.joining import joined
 from headgate.transport.listener import Listener
 from headgate.transport.sockets import Bound, bind
 from headgate.transport.standin import StandIn
@@ -124,12 +125,8 @@ class UdpEndpoint:
             self._loop = asyncio.get_running_loop()
             try:
                 if self._started:
-                    await (self._threads_ended() if self._threaded else self._drain_queued())
+                    await (self._threads_ended() if self._threaded else self._loop_ended())
             finally:
-                for thread in self._threads:
-                    thread.join()
-                if self._stand_in is not None:
-                    self._stand_in.join()
                 while any(listener.handed for listener in self._listeners):
                     self.deliver()
                 self._closed = True
@@ -143,7 +140,7 @@ class UdpEndpoint:
 
         On the running loop, after `start`. Several at once are one.
         """
-        if self._stand_in is None:
+        if self._stand_in is None or self.failure is not None:
             yield
             return
         self._stand_in.begin()
@@ -215,20 +212,35 @@ class UdpEndpoint:
         self._loop.remove_writer(self._bound[0].socket)
         self._attend()
 
-    async def _drain_queued(self) -> None:
-        listener = self._listeners[0]
-        if self._stand_in is not None:
-            await self._stand_in.close()
-        self._let_go()
+    async def _loop_ended(self) -> None:
+        """Answer what is queued; cancelled, all but the replies that a full socket does not take at once."""
+        standing = [] if self._stand_in is None else self._stand_in.close()  # None: the start failed
+        left = iter(range(STOP_DRAINS))
         try:
-            for _ in range(STOP_DRAINS):
-                state = listener.drain()
-                if state == "idle" or (state == "blocked" and not await self._flushed()):
-                    break
+            try:
+                await joined(standing)
+            finally:
+                for thread in standing:
+                    thread.join()
+                self._let_go()
+                blocked = self._drain_queued(left)
+            while blocked and await self._flushed():
+                blocked = self._drain_queued(left)
+        finally:
+            self._listeners[0].abandon()
+
+    def _drain_queued(self, left: Iterator[int]) -> bool:
+        """Answer what is queued in as many drains as are left; True where replies wait for room."""
+        if self.failure is not None:
+            return False
+        try:
+            for _ in left:
+                state = self._listeners[0].drain()
+                if state != "more":
+                    return state == "blocked"
         except OSError as error:
             self._failed(error)
-        finally:
-            listener.abandon()
+        return False
 
     async def _flushed(self) -> bool:
         writable: asyncio.Future[None] = self._loop.create_future()
@@ -249,20 +261,13 @@ class UdpEndpoint:
     # -- in threads --
 
     async def _threads_ended(self) -> None:
-        # In a thread of its own: the loop's executor may be full of what its owner waits for.
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-
-        def join() -> None:
-            for thread in self._threads:
-                thread.join()
-            with contextlib.suppress(RuntimeError):  # the close was cancelled, and the loop ended since
-                loop.call_soon_threadsafe(ended.set)
-
         for listener in self._listeners:
             listener.stop()
-        threading.Thread(target=join, name="headgate-close", daemon=True).start()
-        await ended.wait()
+        try:
+            await joined(self._threads)
+        finally:
+            for thread in self._threads:
+                thread.join()
 
     def _run(self, listener: Listener) -> None:
         try:
