@@ -57,6 +57,7 @@ class House:
     orchestrator: Orchestrator
     pump: Pump
     hooks: Hooks
+    relief: Relief
 
     def __init__(
         self, config: Config, clock: Time, on_commit: Callable[[Batch], None], *, own_process: bool

@@ -30,8 +30,8 @@ class Relief:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Something that may keep the loop is under way."""
-        self._under_way += 1
         self.worked()
+        self._under_way += 1
         try:
             yield
         finally:
@@ -40,9 +40,11 @@ class Relief:
 
     def worked(self) -> None:
         """Something has just kept the loop, and more of it may follow."""
+        if self._closed:
+            return
         loop = asyncio.get_running_loop()
         self._worked_s = loop.time()
-        if self._look is None and not self._closed:
+        if self._look is None:
             self._standing.enter_context(self._stood_in())
             self._look = loop.call_later(LINGER_S, self._looked, loop)
 
