@@ -729,6 +729,19 @@ def test_rate_is_not_exceeded(serve):
     assert fleet.stats.requests >= 100  # sanity only: the machine may be busy
 
 
+@pytest.mark.parametrize("sockets", [1, 2])
+@pytest.mark.parametrize("rate", [1e-12, 10.0, 1e5])
+def test_a_fleet_at_a_rate_sleeps_while_it_has_nothing_to_send(serve, rate, sockets):
+    """Until its next request is due; where all wait for answers, however late that is, until one comes."""
+    silent = serve(BODY, answer=lambda *_: [])
+    with fleet_of(silent, devices=2, rate=rate, sockets=sockets, ack_timeout_s=30) as fleet:
+        fleet.run(0.05)
+        before_s = time.thread_time()
+        fleet.run(0.2)
+        assert time.thread_time() - before_s < 0.1
+    assert fleet.stats.requests <= 2
+
+
 def test_latency_is_that_of_requests_sent_once(serve):
     """Seconds between request and answer, lower quantiles first."""
     with fleet_of(serve(BODY)) as fleet:

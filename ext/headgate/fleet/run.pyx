@@ -283,13 +283,16 @@ cdef inline int wait_ms(const Run* run) noexcept nogil:
 
 
 # A fleet that keeps to a rate sleeps until its next request is due or an answer comes, and does not take from
-# the server what it waits for. Time that is too short to sleep is spent looking for answers.
+# the server what it waits for. Time that is too short to sleep is spent looking for answers. Where all wait
+# for answers already, nothing is due, however late the schedule is.
 cdef void rest(Run* run, uint64_t until_ns) noexcept nogil:
-    cdef uint64_t due_ns = <uint64_t>(run.paced_from_ns + <double>(run.paced + 1) * run.interval_ns)
+    cdef uint64_t due_ns = min(until_ns, run.swept_ns)
+    cdef double request_ns = run.paced_from_ns + <double>(run.paced + 1) * run.interval_ns
     cdef uint64_t rest_ns
     cdef timespec timeout
     cdef pollfd waited
-    due_ns = min(min(due_ns, until_ns), run.swept_ns)
+    if outbox_count(&run.all) > 0 and request_ns < <double>due_ns:
+        due_ns = <uint64_t>request_ns
     if due_ns < run.now_ns + REST_MIN_NS:
         return
     rest_ns = min(due_ns - run.now_ns, <uint64_t>WAIT_MAX_MS * 1000000)
