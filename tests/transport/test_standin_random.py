@@ -25,7 +25,7 @@ from peer import NON, eventually, get, package_of, ping
 from reference import coap
 
 SEED = int(os.environ.get("SEED") or os.environ["DRAWN_SEED"])
-STEPS = int(os.environ.get("STEPS") or 200)
+STEPS = int(os.environ.get("STEPS") or 1000)
 UNREAD_MAX = 40  # answers that a peer may be owed; an AF_UNIX socket's queue has room for 10
 BODIES = [random.Random(number).randbytes(600) for number in range(4)]
 
