@@ -206,7 +206,7 @@ class Operator:
             if status["state"] != "creating":
                 assert status["devices"] == devices
                 return
-            time.sleep(ASK_EVERY_S)
+            time.sleep(ASK_EVERY_S)  # as an operator does who waits
 
     def stop(self, campaign_id: str) -> None:
         """Cancel it, and look at what follows for a while."""
@@ -216,7 +216,7 @@ class Operator:
         while time.perf_counter() < until_s:
             if self._http.get(f"/campaigns/{campaign_id}").json()["ended_s"] is not None:
                 return
-            time.sleep(ASK_EVERY_S)
+            time.sleep(ASK_EVERY_S)  # the same
 
     def close(self) -> None:
         """Let go."""

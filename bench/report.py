@@ -173,7 +173,7 @@ class Asking:
         """How the loop comes round while nothing is asked."""
         self._http.get("/campaigns")  # the first answer of a server is dearer than others
         self._loop()
-        time.sleep(CALM_S)
+        time.sleep(CALM_S)  # the time that is looked at: nothing happens in it
         self.facts |= {f"calm {name}": value for name, value in self._loop().items()}
 
     def ask(self, path: str) -> Any:

@@ -9,8 +9,9 @@ import asyncio
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from headgate.server import Server
+from headgate.server import Config, Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = Path(__file__).parents[1] / "build" / "screenshots"
@@ -60,6 +61,34 @@ class Served:
             return await said if asyncio.iscoroutine(said) else said
 
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(30)
+
+
+@contextmanager
+def served_by(
+    data: Path, scene: Callable[[Server], AbstractAsyncContextManager[tuple[bytes, str]]], **sections: Any
+) -> Iterator[Served]:
+    """A server in a thread of its own; `scene` is what happens there, with a package and a campaign's id."""
+    local = {"coap": {"host": "127.0.0.1", "port": 0}, "store": {"directory": data}, "http": {"port": 0}}
+    there, over = threading.Event(), asyncio.Event()
+    found: list[Served] = []
+
+    async def main() -> None:
+        async with Server(Config(**local, **sections)) as server:
+            http = await server.serve_http()
+            async with scene(server) as (package, campaign):
+                found.append(Served(http.url, asyncio.get_running_loop(), server, package, campaign))
+                there.set()
+                await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    try:
+        assert there.wait(30)
+        yield found[0]
+    finally:
+        if found:
+            found[0].loop.call_soon_threadsafe(over.set)
+        thread.join()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from device_rows import any_devices, device
 from headgate.store import tables
 from headgate.store.batch import Batch
 from headgate.upgrade.radio import RadioClass
@@ -17,15 +18,8 @@ from headgate.web.forecasting import WAITING_MAX
 from web_asking import add, problem
 from web_browsing import logged_in, shown
 
-NOW_S = 1_700_000_000.0
 DAY_S = 86_400.0
 C0, C1, C2, U = RadioClass
-
-
-def device(number, cell="460-00-1A2B", radio_class="0", **said):
-    """A row of devices: one that is always awake."""
-    row = {"endpoint": f"d{number:05}", "location": str(number), "registered_s": 1.0, "expires_s": 9e9}
-    return row | {"lifetime_s": 86_400, "cell": cell, "radio_class": radio_class, "heard_s": NOW_S} | said
 
 
 async def stored(asked, table, rows):
@@ -159,17 +153,7 @@ def test_any_fleet_has_a_forecast(run, api):
     async def main() -> None:
         async with api() as asked, asked.client() as client:
             pid = (await add(client))["pid"]
-            rows = [
-                device(
-                    number,
-                    rng.choice([None, "", "1", "460-00-2"]),
-                    rng.choice([None, "", "0", "1", "2", "U"]),
-                    queue_mode=rng.random() < 0.5,
-                    heard_s=rng.choice([None, 0.0, NOW_S, 9e12]),
-                    lifetime_s=rng.choice([0, 1, 86_400, 1 << 31]),
-                )
-                for number in range(60)
-            ]
+            rows = any_devices(rng, 60)
             await stored(asked, tables.devices, rows)
             window = {"begin": "22:00", "end": "23:00"}
             body = {"package": pid, "targets": {"all": True}, "windows": [window]}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from device_rows import NOW_S, any_devices, device
 from headgate.store import tables
 from headgate.store.batch import Batch, Row
 from headgate.store.database import Database
@@ -20,7 +21,6 @@ from headgate.web import known
 from headgate.web.forecasting import foretold
 from headgate.web.targets import DeviceFilter, failed_in, filtered
 
-NOW_S = 1_700_000_000.0
 DAY_S = 86_400.0
 C0, C1, C2, U = RadioClass
 
@@ -43,12 +43,6 @@ def stored(database: Database, **rows: list[Row]) -> None:
             else:
                 batch.put(tables.metadata.tables[name], row)
     database.commit(batch)
-
-
-def device(number: int, cell: str | None = "460-00-1A2B", radio_class: str | None = "0", **said: Any) -> Row:
-    """A row of devices: one that is always awake."""
-    row = {"endpoint": f"d{number:05}", "location": str(number), "registered_s": 1.0, "expires_s": 9e9}
-    return row | {"lifetime_s": 86_400, "cell": cell, "radio_class": radio_class, "heard_s": NOW_S} | said
 
 
 def task(number: int, **said: Any) -> Row:
@@ -154,17 +148,7 @@ def test_any_fleet_has_a_forecast(database):
     seed = random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    rows = [
-        device(
-            number,
-            rng.choice([None, "", "1", "460-00-2"]),
-            rng.choice([None, "", "0", "1", "2", "U"]),
-            queue_mode=rng.random() < 0.5,
-            heard_s=rng.choice([None, 0.0, NOW_S, 9e12]),
-            lifetime_s=rng.choice([0, 1, 86_400, 1 << 31]),
-        )
-        for number in range(60)
-    ]
+    rows = any_devices(rng, 60)
     stored(database, devices=rows)
     wish = {"cargo": Cargo(kind=Kind.FIRMWARE, size_bytes=8000, segment_size_bytes=0), "begin_s": NOW_S}
     wish |= {"limits": Limits(), "timers": Timers(), "windows": ALWAYS}

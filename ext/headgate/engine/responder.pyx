@@ -18,7 +18,7 @@ from headgate.engine.reply cimport (
 )
 from headgate.wire.block cimport (
     BLOCK_BODY_MAX, BLOCK_NUM_MAX, BLOCK_OK, BLOCK_SZX_MAX, BlockValue, Slice, block_shrink, block_slice,
-    block_write,
+    block_szx, block_write,
 )
 from headgate.wire.checks cimport ensure
 from headgate.wire.coap cimport (
@@ -303,11 +303,11 @@ cdef class Responder:
     ):
         self.catalog = catalog
         self.policy.catalog = catalog.state
-        self.policy.szx_min = szx_of(smallest_block)
-        self.policy.szx_max = szx_of(largest_block)
+        self.policy.szx_min = block_szx(smallest_block)
+        self.policy.szx_max = block_szx(largest_block)
         if smallest_block > largest_block:
             raise ValueError(f"smallest block {smallest_block} is larger than the largest, {largest_block}")
-        self.policy.szx_default = min(max(szx_of(default_block), self.policy.szx_min), self.policy.szx_max)
+        self.policy.szx_default = min(max(block_szx(default_block), self.policy.szx_min), self.policy.szx_max)
         self.policy.handover = handover
 
     def check_size(self, length):
@@ -384,14 +384,6 @@ cdef class Responder:
             catalog_leave(reader)
         self.catalog.give_reader(reader)
         return total
-
-
-cdef uint8_t szx_of(int size) except 255:
-    cdef int szx
-    for szx in range(BLOCK_SZX_MAX + 1):
-        if size == 16 << szx:
-            return <uint8_t>szx
-    raise ValueError(f"a block has 16, 32, 64, 128, 256, 512 or 1024 bytes, not {size}")
 
 
 cdef block_size_for(length):

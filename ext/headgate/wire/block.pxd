@@ -29,6 +29,9 @@ cdef struct Slice:
 cdef inline uint32_t block_size(uint8_t szx) noexcept nogil:
     return <uint32_t>1 << (szx + 4)
 
+# The szx of blocks of `size` bytes. Raises ValueError where no block has that size.
+cdef uint8_t block_szx(int size) except 255
+
 # Read an option value of `length` <= BLOCK_VALUE_MAX bytes; leading zeros are tolerated.
 # Returns BLOCK_OK or BLOCK_RESERVED_SIZE (block is then set all the same, szx being 7).
 cdef BlockResult block_parse(const uint8_t* value, uint32_t length, BlockValue* block) noexcept nogil

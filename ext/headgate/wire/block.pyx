@@ -7,6 +7,14 @@ from headgate.wire.checks cimport ensure
 from headgate.errors import BlockError
 
 
+cdef uint8_t block_szx(int size) except 255:
+    cdef uint8_t szx
+    for szx in range(BLOCK_SZX_MAX + 1):
+        if block_size(szx) == <uint32_t>size:
+            return szx
+    raise ValueError(f"a block has 16, 32, 64, 128, 256, 512 or 1024 bytes, not {size}")
+
+
 cdef BlockResult block_parse(const uint8_t* value, uint32_t length, BlockValue* block) noexcept nogil:
     ensure(length <= BLOCK_VALUE_MAX)
     cdef uint32_t number = 0

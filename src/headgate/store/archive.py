@@ -90,6 +90,7 @@ class VendorArchive:
             self.description = self._described()
             self._package = self._entries[self.description.file_name]
             self._check_size(self._package, self.bounds.package_bytes)
+        # As zipfile raises: damaged, of a method that it does not know, a name that is no text, cut off.
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError) as error:
             self._file.close()
             raise ArchiveError(f"no zip archive that we can read: {error}") from error

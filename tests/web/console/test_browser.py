@@ -5,20 +5,19 @@ One server for all: it takes longer to begin than to be looked at.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.sync_api import expect
 
-from console_browsing import NEEDS_CHROMIUM, THEMES, Served, looking, picture
+from console_browsing import NEEDS_CHROMIUM, THEMES, Served, looking, picture, served_by
 from headgate.fleet.population import Population
 from headgate.fleet.runner import Fleet
-from headgate.server import Config, Server
+from headgate.server import Server
 from headgate.upgrade.announcements import Announced
 from headgate.upgrade.stages import Size
 from headgate.upgrade.task import State, Timers
@@ -33,47 +32,28 @@ RECEIVER = "https://ops.headgate.invalid/fleet/meters/told-of-every-task-that-en
 pytestmark = NEEDS_CHROMIUM
 
 
+@asynccontextmanager
+async def downloading(server: Server) -> AsyncIterator[tuple[bytes, str]]:
+    """Devices that download slowly, in a campaign of stages."""
+    package = await server.add_package(os.urandom(40_000), version="V2.0", name="meter firmware")
+    await server.hooks.add(url=RECEIVER, events=[Announced.TASK_ENDED, Announced.CAMPAIGN_ENDED])
+    devices = Population(devices=DEVICES, cells=3, quirky=0, power_cuts=0, boot_within_s=1).make()
+    campaign = await server.create_campaign(
+        name="meters, north",
+        package=package.pid,
+        endpoints=[device.profile.endpoint for device in devices],
+        stages=[Size(percent=75.0), Size(count=5)],
+    )
+    async with Fleet(devices, server=("127.0.0.1", server.port), speed=2):
+        yield package.pid, campaign.id
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Devices that download slowly, in cells that hold few of them at a time."""
-    data = tmp_path_factory.mktemp("browser") / "data"
-    config = Config(
-        coap={"host": "127.0.0.1", "port": 0},
-        store={"directory": data},
-        http={"port": 0},
-        limits={"class_0": 3, "class_1": 2},
-        hooks={"attempts_max": 1, "timeout_s": 1.0},
-    )
-    there, over = threading.Event(), asyncio.Event()
-    found: list[Served] = []
-
-    async def main() -> None:
-        async with Server(config) as server:
-            http = await server.serve_http()
-            package = await server.add_package(os.urandom(40_000), version="V2.0", name="meter firmware")
-            await server.hooks.add(url=RECEIVER, events=[Announced.TASK_ENDED, Announced.CAMPAIGN_ENDED])
-            devices = Population(devices=DEVICES, cells=3, quirky=0, power_cuts=0, boot_within_s=1).make()
-            campaign = await server.create_campaign(
-                name="meters, north",
-                package=package.pid,
-                endpoints=[device.profile.endpoint for device in devices],
-                stages=[Size(percent=75.0), Size(count=5)],
-            )
-            async with Fleet(devices, server=("127.0.0.1", server.port), speed=2):
-                loop = asyncio.get_running_loop()
-                found.append(Served(http.url, loop, server, package.pid, campaign.id))
-                there.set()
-                await over.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=[main()])
-    thread.start()
-    try:
-        assert there.wait(30)
-        yield found[0]
-    finally:
-        if found:
-            found[0].loop.call_soon_threadsafe(over.set)
-        thread.join()
+    """They are in cells that hold few of them at a time."""
+    bounds = {"limits": {"class_0": 3, "class_1": 2}, "hooks": {"attempts_max": 1, "timeout_s": 1.0}}
+    with served_by(tmp_path_factory.mktemp("browser") / "data", downloading, **bounds) as there:
+        yield there
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from console_browsing import NEEDS_CHROMIUM, THEMES, Served, looking, picture
-from headgate.server import Config, Server
+from console_browsing import NEEDS_CHROMIUM, THEMES, Served, looking, picture, served_by
+from headgate.server import Server
 from headgate.upgrade.campaign import Retry, RetryPolicy
 from headgate.upgrade.failure import Failure
 from headgate.upgrade.windows import Window, Windows
@@ -26,34 +25,17 @@ TELEPHONE = 390  # CSS pixels across
 RETRY = RetryPolicy(by_failure={Failure.MEMORY: Retry(count=2, interval_s=600)})
 
 
+@asynccontextmanager
+async def nobody(server: Server) -> AsyncIterator[tuple[bytes, str]]:
+    """A package, and nobody who wants it."""
+    yield (await server.add_package(b"new" * 1000, version="V2.0")).pid, ""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with a package, and nobody who wants it."""
-    config = Config(
-        coap={"host": "127.0.0.1", "port": 0},
-        store={"directory": tmp_path_factory.mktemp("running") / "data"},
-        http={"port": 0},
-    )
-    there, over = threading.Event(), asyncio.Event()
-    found: list[Served] = []
-
-    async def main() -> None:
-        async with Server(config) as server:
-            http = await server.serve_http()
-            package = await server.add_package(b"new" * 1000, version="V2.0")
-            found.append(Served(http.url, asyncio.get_running_loop(), server, package.pid, ""))
-            there.set()
-            await over.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=[main()])
-    thread.start()
-    try:
-        assert there.wait(30)
-        yield found[0]
-    finally:
-        if found:
-            found[0].loop.call_soon_threadsafe(over.set)
-        thread.join()
+    """A server with a package."""
+    with served_by(tmp_path_factory.mktemp("running") / "data", nobody) as there:
+        yield there
 
 
 def fits(page: Page, *widths: int) -> bool:
